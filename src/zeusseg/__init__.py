@@ -1,0 +1,1 @@
+"""zeusseg segments medical images from instructions that are written from the images themselves."""
