@@ -1,0 +1,1 @@
+"""Tensors only: vision encoders, text encoders, fusions, decoders, and the models made of them."""

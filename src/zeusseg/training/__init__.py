@@ -1,0 +1,1 @@
+"""Training: what a run is told, the slices it draws, its losses, its loop and its folder."""

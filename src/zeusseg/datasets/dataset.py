@@ -1,0 +1,122 @@
+"""A data set on disk: its cases by id, read one at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zeusseg.case import Array, Case, Target, Volume
+from zeusseg.datasets.grids import adopt, resample
+from zeusseg.datasets.naming import CaseFiles
+from zeusseg.datasets.targets import TargetsFile
+from zeusseg.errors import BadInputError, UsageError
+from zeusseg.io import read_channels, read_labels
+from zeusseg.io.masks import grid_text
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What `load_dataset` found; a `CaseSource`. Nothing but names is read until a case is.
+
+    `modalities` are those that some case has, in reference order; `words` is the complete targets file behind the
+    names; `problems` are faults that were seen without opening images.
+    """
+
+    root: Path
+    name: str
+    layout: str
+    words: TargetsFile
+    targets: tuple[Target, ...]
+    modalities: tuple[str, ...]
+    case_ids: tuple[str, ...]
+    patients: dict[str, str]
+    files: dict[str, CaseFiles]
+    spacing_known: bool
+    splits: dict[str, tuple[str, ...]] | None = None
+    problems: tuple[str, ...] = ()
+    labels_are_masks: bool = False
+
+    def read(self, case_id: str, *, labels: bool = True) -> Case:
+        """Read one case, its images in reference order on the grid of the first.
+
+        With `labels=False` the label file is not opened. Raises `BadInputError` where a file is bad, an image does
+        not overlap the reference, or a label value belongs to no target; `UsageError` for an unknown id.
+        """
+        files = self._files(case_id)
+        if files.problem:
+            raise BadInputError(files.problem)
+        images: dict[str, Volume] = {}
+        notices: list[str] = []
+        for modality, volume in self._volumes(files).items():
+            images[modality] = _on_grid(volume, images, f"{case_id}: {modality}", notices)
+        reference_labels = self._labels(case_id, files.label, images, notices) if labels and files.label else None
+        return Case(case_id, self.patients[case_id], images, reference_labels, self.spacing_known, tuple(notices))
+
+    def missing(self, case_id: str) -> tuple[str, ...]:
+        """The modalities of this data set that a case lacks."""
+        present = self._files(case_id).images
+        return tuple(modality for modality in self.modalities if modality not in present)
+
+    def digest(self) -> str:
+        """SHA-256 over the names and sizes of all files used: tells a changed folder without reading it."""
+        digest = hashlib.sha256()
+        for case_id in self.case_ids:
+            files = self.files[case_id]
+            paths = {file.path for file in files.images.values()} | ({files.label} if files.label else set())
+            for path in sorted(paths):
+                size = path.stat().st_size if path.is_file() else -1
+                digest.update(f"{path.relative_to(self.root).as_posix()}\t{size}\n".encode())
+        return digest.hexdigest()
+
+    def _files(self, case_id: str) -> CaseFiles:
+        if case_id not in self.files:
+            raise UsageError(f"there is no case {case_id!r} in {self.root}, which holds {len(self.case_ids)} cases")
+        return self.files[case_id]
+
+    def _volumes(self, files: CaseFiles) -> dict[str, Volume]:
+        """The images by modality, in reference order; a file that holds several is opened once."""
+        read: dict[str, Volume] = {}
+        for path in dict.fromkeys(file.path for file in files.images.values()):
+            here = {modality: file.channel for modality, file in files.images.items() if file.path == path}
+            read.update(zip(here, read_channels(path, list(here.values())), strict=True))
+        return {modality: read[modality] for modality in files.images}
+
+    def _labels(self, case_id: str, path: Path, images: dict[str, Volume], notices: list[str]) -> Volume:
+        volume = read_labels(path)
+        if self.labels_are_masks:
+            volume = Volume(np.not_equal(volume.array, 0).astype(np.uint8), volume.affine, volume.file_grid)
+        self._refuse_unknown_values(volume.array, path)
+        return _on_grid(volume, images, f"{case_id}: labels", notices, labels=True)
+
+    def _refuse_unknown_values(self, array: Array, path: Path) -> None:
+        named = sorted({0, *self.words.ignore, *(value for target in self.targets for value in target.values)})
+        # One comparison per value is several times faster on a whole volume than np.unique or np.isin.
+        if sum(np.count_nonzero(np.equal(array, value)) for value in named) == array.size:
+            return
+        unknown = sorted({int(value) for value in np.unique(array)} - set(named))
+        raise BadInputError(
+            f"{path}: label value {', '.join(map(str, unknown))} belongs to no target (known: {named}); "
+            "name it under `targets`, or let it through under `ignore`, in a targets file"
+        )
+
+
+def _on_grid(
+    volume: Volume, images: dict[str, Volume], what: str, notices: list[str], *, labels: bool = False
+) -> Volume:
+    """`volume` on the grid of the first of `images` (itself, where it is the first); a resampling is noted."""
+    if not images:
+        return volume
+    first, reference = next(iter(images.items()))
+    if volume.same_grid(reference):
+        return adopt(volume, reference)
+    both = f"{grid_text(volume)}, {first} on {grid_text(reference)}"
+    if "picture" in (volume.file_grid.kind, reference.file_grid.kind):
+        raise BadInputError(f"{what} is on {both}: pictures of one case must have the same size")
+    moved = resample(volume, reference, labels=labels)
+    if moved is None:
+        raise BadInputError(f"{what} is on {both}: they do not overlap, so nothing can be resampled")
+    notices.append(f"{what} was resampled from {grid_text(volume)} to the grid of {first}")
+    return moved

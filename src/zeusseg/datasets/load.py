@@ -1,0 +1,92 @@
+"""From a folder to a `Dataset`: recognise the layout, find the words, name what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from zeusseg.datasets import brats, folder, known, medvlsm, msd, nnunet
+from zeusseg.datasets.dataset import Dataset
+from zeusseg.datasets.listing import Listing
+from zeusseg.datasets.naming import CaseFiles, case_files, complete
+from zeusseg.datasets.splits import check_splits, read_splits
+from zeusseg.datasets.targets import TargetsFile, read_targets_file
+from zeusseg.errors import UsageError
+from zeusseg.io import image_suffix
+
+LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Listing]]] = {
+    # (recognise, read); asked in this order, the most particular first.
+    "nnunet": (nnunet.recognise, nnunet.read),
+    "msd": (msd.recognise, msd.read),
+    "medvlsm": (medvlsm.recognise, medvlsm.read),
+    "brats": (brats.recognise, brats.read),
+    "folder": (folder.recognise, folder.read),
+}
+OWN_TARGETS_FILE = "targets.yaml"
+
+
+def load_dataset(root: Path, layout: str | None = None, targets_file: Path | None = None) -> Dataset:
+    """Find out what is in a folder, without reading images.
+
+    The words come from `targets_file` over the folder's own targets.yaml over the file shipped for this data set; what
+    none of them says, from dataset.json and file names. Raises `UsageError` where the folder or a targets file is
+    unusable, or splits mix patients.
+    """
+    root = Path(root)
+    listing = _read_layout(root, layout)
+    words = known.recognise(listing) or TargetsFile()
+    for path in (root / OWN_TARGETS_FILE, targets_file):
+        if path is not None and (path == targets_file or path.is_file()):
+            words = read_targets_file(path).over(words)
+    words, problems = complete(words, listing)
+    problems += listing.problems
+
+    files: dict[str, CaseFiles] = {}
+    patients: dict[str, str] = {}
+    for case in sorted(listing.cases, key=lambda case: case.id):
+        if case.id in files:
+            problems.append(f"case {case.id!r}: there are two of this name; the second was left out")
+            continue
+        files[case.id], notes = case_files(case, listing, words)
+        problem = files[case.id].problem
+        problems += [*notes, problem] if problem else notes
+        patient = words.patient_of(case.id)
+        if patient is None:
+            problems.append(f"case {case.id!r}: patient_pattern does not occur in it; it counts as its own patient")
+        patients[case.id] = patient or case.id
+
+    splits = read_splits(root / "splits.json") if (root / "splits.json").is_file() else listing.splits
+    check_splits(splits or {}, patients)
+    paths = [file.path for case in files.values() for file in case.images.values()]
+    return Dataset(
+        root=root,
+        name=words.name,
+        layout=listing.layout,
+        words=words,
+        targets=words.as_targets(),
+        modalities=tuple(key for key in words.modalities if any(key in case.images for case in files.values())),
+        case_ids=tuple(files),
+        patients=patients,
+        files=files,
+        # A picture says nothing of millimetres.
+        spacing_known=words.spacing == "known" and all(image_suffix(p) in (".nii", ".nii.gz") for p in paths),
+        splits=splits,
+        problems=tuple(problems),
+        labels_are_masks=listing.labels_are_masks,
+    )
+
+
+def _read_layout(root: Path, layout: str | None) -> Listing:
+    if not root.is_dir():
+        raise UsageError(f"{root} is not a folder")
+    if layout is not None and layout not in LAYOUTS:
+        raise UsageError(f"unknown layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
+    names = [layout] if layout else [name for name, (recognise, _) in LAYOUTS.items() if recognise(root)]
+    if not names:
+        raise UsageError(
+            f"{root} is laid out as none of {', '.join(LAYOUTS)}; the plainest is CASE/NAME.nii.gz, one folder per case"
+        )
+    listing = LAYOUTS[names[0]][1](root)
+    if not listing.cases:
+        raise UsageError(f"{root} holds no case when read as layout {names[0]!r}")
+    return listing

@@ -1,0 +1,82 @@
+"""From what was found to what it is called: modalities, labels, targets and patients of a listing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from zeusseg.datasets.listing import FoundCase, ImageFile, Listing
+from zeusseg.datasets.names import MODALITY_WORDS, modality_of, words_of
+from zeusseg.datasets.targets import TargetEntry, TargetsFile
+from zeusseg.datasets.values import label_values_found, split_label
+
+_FIRST_LABELS = 32
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """The files of one case. `problem` says why they cannot be used, where they cannot."""
+
+    images: dict[str, ImageFile]
+    label: Path | None = None
+    problem: str | None = None
+
+
+def complete(words: TargetsFile, listing: Listing) -> tuple[TargetsFile, list[str]]:
+    """Fill in what the targets files left open, from dataset.json, file names and label values; and notes on that."""
+    update: dict[str, object] = {}
+    notes: list[str] = []
+    if not words.modalities:
+        update["modalities"] = _modality_words(listing, words)
+    if not words.targets and listing.label_values:
+        update["targets"] = {name: TargetEntry(values=list(v)) for name, v in listing.label_values.items()}
+    elif not words.targets:
+        values = sorted(label_values_found(listing, tuple(words.label), _FIRST_LABELS) - {0, *words.ignore})
+        update["targets"] = {f"label {value}": TargetEntry(values=[value]) for value in values}
+        if values:
+            source = "in masks" if listing.labels_are_masks else f"in the first {_FIRST_LABELS} label files"
+            notes.append(f"nothing names the targets: took one per value {source}; name them with --targets FILE")
+    update["ignore"] = sorted({*words.ignore, *listing.ignore})
+    if not words.name:
+        update["name"] = listing.name
+    return words.model_copy(update=update), notes
+
+
+def case_files(case: FoundCase, listing: Listing, words: TargetsFile) -> tuple[CaseFiles, list[str]]:
+    """The files of a case by modality, in reference order; and notes on files that were left out."""
+    named, labels = split_label(case, listing, tuple(words.label))
+    by_modality: dict[str, list[ImageFile]] = {key: [] for key in words.modalities}
+    notes = []
+    for name, file in named:
+        key = modality_of(name, words.modalities)
+        if key is None:
+            notes.append(f"{file.path}: {name!r} is none of the modalities {', '.join(words.modalities)}; left out")
+        else:
+            by_modality[key].append(file)
+    problem = None
+    for what, files in [*by_modality.items(), ("labels", labels)]:
+        if len(files) > 1:
+            paths = ", ".join(str(file.path) for file in files)
+            problem = f"case {case.id!r}: {len(files)} files for {what}: {paths}; tell them apart in a targets file"
+    images = {key: files[0] for key, files in by_modality.items() if files}
+    if not images:
+        problem = f"case {case.id!r}: no image that is one of the modalities {', '.join(words.modalities)}"
+    return CaseFiles(images, labels[0].path if labels else None, problem), notes
+
+
+def _modality_words(listing: Listing, words: TargetsFile) -> dict[str, list[str]]:
+    """The usual words, and for names that these miss or confuse within one case the names themselves.
+
+    The usual words of modalities that this folder lacks are kept, so that a run's targets file does not take another
+    folder's `t1_post` for its `t1`.
+    """
+    own: dict[str, list[str]] = {}
+    for case in listing.cases:
+        names = [name for name, _ in split_label(case, listing, tuple(words.label))[0]]
+        times = Counter(modality_of(name, MODALITY_WORDS) for name in names)
+        for name in names:
+            key = modality_of(name, MODALITY_WORDS)
+            if (key is None or times[key] > 1) and words_of(name):
+                own["_".join(words_of(name))] = [" ".join(words_of(name))]
+    return {**MODALITY_WORDS, **{key: own[key] for key in sorted(own) if key not in MODALITY_WORDS}}

@@ -1,0 +1,93 @@
+"""One case and its instructions through the model: masks on the case's grid, and how sure the model is of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from zeusseg.case import Case, Mask
+from zeusseg.inference.load import LoadedModel
+from zeusseg.inference.slices import restore_planes, stack_slices
+
+# Below this, the target is held not to be in the image at all, and its mask is left empty.
+PRESENCE_THRESHOLD = 0.5
+
+
+@dataclass
+class SegmentedTarget:
+    """`probability` (x, y, z) float32, `presence` 0 to 1, and `empty_reason`: why the mask is empty, or None."""
+
+    probability: NDArray[np.float32]
+    presence: float
+    empty_reason: str | None
+
+    @property
+    def mask(self) -> Mask:
+        if self.empty_reason is not None:
+            return np.zeros(self.probability.shape, dtype=bool)
+        return self.probability > 0.5
+
+
+def segment(
+    loaded: LoadedModel, case: Case, texts: Mapping[str, str], *, batch_size: int = 8, device: str = "cpu"
+) -> dict[str, SegmentedTarget]:
+    """Segment what each of `texts` (target name to instruction) asks for.
+
+    The case keeps its grid: probabilities come back on it. Raises `BadInputError` where the case has none of the
+    model's modalities. A text without words asks for nothing and gets an empty mask, unless the model was trained
+    with the writer `none`.
+    """
+    case = case.with_modalities(loaded.modalities)
+    stack = stack_slices(case, loaded.modalities, loaded.slicing)
+    model = loaded.model.to(device)
+    masks, presences = [], []
+    with torch.inference_mode():
+        encoded = model.encode_text(list(texts.values()))
+        for first in range(0, len(stack), batch_size):
+            planes = range(first, min(first + batch_size, len(stack)))
+            images = torch.stack([stack.read(plane, loaded.slicing) for plane in planes])
+            which = torch.arange(len(texts)).expand(len(planes), -1)
+            output = model(
+                pad_to_stride(images, model.stride).to(device),
+                stack.present.expand(len(planes), -1).to(device),
+                encoded,
+                which.to(device),
+            )
+            masks.append(crop_to(output.masks, images.shape[-2:]).sigmoid().cpu())
+            presences.append(output.presence.sigmoid().cpu())
+    probabilities = restore_planes(torch.cat(masks).transpose(0, 1), stack)
+    highest = torch.cat(presences).amax(dim=0).tolist()
+    return {
+        name: SegmentedTarget(probability, presence, _empty_reason(text, probability, presence, loaded))
+        for (name, text), probability, presence in zip(texts.items(), probabilities, highest, strict=True)
+    }
+
+
+def _empty_reason(text: str, probability: NDArray[np.float32], presence: float, loaded: LoadedModel) -> str | None:
+    if not text.strip() and loaded.writer != "none":
+        return "the instruction is empty, so it asks for nothing"
+    if presence < PRESENCE_THRESHOLD:
+        return f"presence {presence:.2f} is below {PRESENCE_THRESHOLD}: nothing in the image answers the instruction"
+    if not (probability > 0.5).any():
+        return "no voxel is more likely inside than outside"
+    return None
+
+
+def pad_to_stride(images: Tensor, stride: int) -> Tensor:
+    """Pad rows and columns at their ends, repeating the edge, to multiples of `stride`; (b, m, c, h, w)."""
+    rows, columns = (-n % stride for n in images.shape[-2:])
+    if not rows and not columns:
+        return images
+    flat = functional.pad(images.flatten(0, 1), (0, columns, 0, rows), mode="replicate")
+    return flat.unflatten(0, images.shape[:2])
+
+
+def crop_to(masks: Tensor, size: torch.Size) -> Tensor:
+    """Undo `pad_to_stride` on (b, t, h, w)."""
+    return masks[..., : size[0], : size[1]]

@@ -1,0 +1,119 @@
+"""What is said of an outlying area: its place in the body, size, shape, border and texture."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from zeusseg.case import Mask
+from zeusseg.instruct.areas import Area
+from zeusseg.instruct.finding import Outlier, Side
+from zeusseg.instruct.foreground import Image, WorkGrid
+from zeusseg.instruct.symmetry import SagittalPlane
+
+Name = TypeVar("Name")
+
+MIDLINE_SHARE = 0.04
+
+
+def describe(
+    area: Area, deviation: Image, body: Mask, plane: SagittalPlane | None, grid: WorkGrid, spacing_known: bool
+) -> Outlier:
+    """State an area in numbers and words. `deviation` and `body` are (x, y, z) on the work grid."""
+    sign = 1.0 if area.polarity == "bright" else -1.0
+    level = sign * deviation
+    mask = area.mask
+    centre = np.array([float(place.mean()) for place in np.nonzero(mask)])
+    blocks = int(mask.sum())
+    block_volume = grid.edges[0] * grid.edges[1] * grid.edges[2]
+    largest_slice = float(mask.sum(axis=(0, 1)).max()) * grid.edges[0] * grid.edges[1]
+    in_plane = 2 * float(np.sqrt(largest_slice / np.pi))
+    flat = body.shape[2] == 1
+    return Outlier(
+        polarity=area.polarity,
+        side=side(centre, body, plane, grid),
+        anterior_posterior=_third(centre[1], body, 1, ("posterior", "middle", "anterior")),
+        superior_inferior="middle" if flat else _third(centre[2], body, 2, ("inferior", "middle", "superior")),
+        voxels=blocks * grid.voxels_per_block,
+        volume_ml=blocks * block_volume / 1000.0 if spacing_known else None,
+        diameter=in_plane if flat else ball_diameter(blocks * block_volume),
+        in_plane=in_plane,
+        share=blocks / float(body.sum()),
+        roundness=roundness(mask, grid.edges),
+        border=border(level, mask),
+        texture=texture(level, mask),
+        contrast=area.contrast,
+        centre=tuple(float((c + 0.5) * f - 0.5) for c, f in zip(centre, grid.factors, strict=True)),
+    )
+
+
+def side(centre: np.ndarray, body: Mask, plane: SagittalPlane | None, grid: WorkGrid) -> Side:
+    """The patient's side on which a centre (in blocks) lies; midline within a small share of the body's width."""
+    across = np.nonzero(body.any(axis=(1, 2)))[0]
+    width = float(across[-1] - across[0] + 1) * grid.edges[0]
+    if plane is None:
+        distance = (centre[0] - (body.shape[0] - 1) / 2) * grid.edges[0]
+    else:
+        distance = float(plane.distance(centre[0] * grid.edges[0], centre[1] * grid.edges[1]))
+    if abs(distance) < MIDLINE_SHARE * width:
+        return "midline"
+    return "right" if distance > 0 else "left"
+
+
+def _third(place: float, body: Mask, axis: int, names: tuple[Name, Name, Name]) -> Name:
+    """In which third of the body's extent along an axis a place (in blocks) lies."""
+    along = np.nonzero(body.any(axis=tuple(other for other in range(3) if other != axis)))[0]
+    share = (place - along[0] + 0.5) / float(along[-1] - along[0] + 1)
+    return names[min(2, max(0, int(3 * share)))]
+
+
+def ball_diameter(volume: float) -> float:
+    """Diameter of the ball of a volume.
+
+    >>> round(ball_diameter(4 / 3 * np.pi), 6)
+    2.0
+    """
+    return float(2 * (3 * volume / (4 * np.pi)) ** (1 / 3))
+
+
+def roundness(mask: Mask, edges: tuple[float, float, float]) -> float:
+    """How nearly the largest slice is a disc: the part of the disc of the same area about its centre that it fills."""
+    plane = mask[:, :, int(mask.sum(axis=(0, 1)).argmax())]
+    x, y = np.nonzero(plane)
+    radius = np.hypot((x - x.mean()) * edges[0], (y - y.mean()) * edges[1])
+    disc = np.sqrt(len(x) * edges[0] * edges[1] / np.pi)
+    return float((radius <= disc).mean())
+
+
+def border(level: Image, mask: Mask) -> Literal["sharp", "ill-defined"]:
+    """Sharp where most of the contrast is gone within one block's width of the outline, measured in plane."""
+    from scipy import ndimage
+
+    disc = np.zeros((3, 3, 1), dtype=bool)
+    disc[1, :, 0] = disc[:, 1, 0] = True
+    inner = mask & ~ndimage.binary_erosion(mask, disc)
+    outer = ndimage.binary_dilation(mask, disc) & ~mask
+    core = mask & ~inner if (mask & ~inner).any() else mask
+    far = ndimage.binary_dilation(mask, disc, iterations=4) & ~ndimage.binary_dilation(mask, disc, iterations=2)
+    if not outer.any() or not far.any():
+        return "sharp"
+    contrast = float(np.median(level[core]) - np.median(level[far]))
+    step = float(np.median(level[inner]) - np.median(level[outer]))
+    return "sharp" if step > 0.6 * contrast else "ill-defined"
+
+
+def texture(level: Image, mask: Mask) -> Literal["homogeneous", "heterogeneous", "ring"]:
+    """Ring where the middle falls behind the margin by most of the contrast; else by the spread of the values."""
+    from scipy import ndimage
+
+    disc = np.ones((3, 3, 1), dtype=bool)
+    core = ndimage.binary_erosion(mask, disc, iterations=2)
+    rim = mask & ~ndimage.binary_erosion(mask, disc)
+    if core.sum() >= 4 and np.median(level[core]) < 0.5 * np.median(level[rim]):
+        return "ring"
+    inside = level[ndimage.binary_erosion(mask, disc)] if core.any() else level[mask]
+    if inside.size < 4:
+        return "homogeneous"
+    spread = float(np.percentile(inside, 84) - np.percentile(inside, 16)) / 2
+    return "homogeneous" if spread < 0.3 * abs(float(np.median(inside))) else "heterogeneous"

@@ -1,0 +1,113 @@
+"""The tissue that outliers are judged against: without skin and skull, evened out, in robust standard deviations."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeusseg.case import Mask
+from zeusseg.instruct.foreground import Image, WorkGrid
+
+DEEPEST_RIM_SHARE = 0.3
+SKULL_DIP = 0.75
+BONE_HU = 150.0
+
+
+def inner_tissue(mask: Mask, image: Image, grid: WorkGrid, background: float) -> Mask:
+    """The body without its rim: the brain where there is a skull around it, else all but the outermost blocks.
+
+    A skull shows as a dip of brightness (or, in CT, a peak) between scalp and brain, seen from the outside inwards.
+    `background` is the grey value of the air around the body.
+    """
+    from scipy import ndimage
+
+    depth = np.stack(
+        [ndimage.distance_transform_edt(mask[:, :, k], sampling=grid.edges[:2]) for k in range(mask.shape[2])], axis=2
+    )
+    radius = float(np.sqrt(mask.sum(axis=(0, 1)).max() * grid.edges[0] * grid.edges[1] / np.pi))
+    step = min(grid.edges[:2])
+    level = np.abs(image - background)
+    skull = skull_depth(depth, mask, level, step, DEEPEST_RIM_SHARE * radius)
+    inner = depth > max(1.5 * step, 0.7 * skull)
+    if skull > 0:
+        brain = float(np.median(level[mask & (depth > 0.4 * radius)]))
+        inner = _largest_solid(inner & (level > 0.45 * brain), max(1, round(0.03 * radius / step)))
+    return inner if inner.sum() > 0.15 * mask.sum() else mask
+
+
+def skull_depth(depth: NDArray[np.float64], mask: Mask, level: Image, step: float, deepest: float) -> float:
+    """How deep under the skin the brain begins, in the unit of `depth`; 0 where no scalp and skull are seen.
+
+    The brightness at each depth is a median over the middle third of the planes: near the crown and the base, planes
+    cut the skull aslant.
+    """
+    planes = slice(mask.shape[2] // 3, max(mask.shape[2] // 3 + 1, 2 * mask.shape[2] // 3))
+    near = mask[:, :, planes] & (depth[:, :, planes] <= 2 * deepest)
+    layers = (depth[:, :, planes][near] / step).astype(int)
+    values = level[:, :, planes][near]
+    if layers.size == 0 or layers.max() < 4:
+        return 0.0
+    profile = np.array([np.median(values[layers == k]) if (layers == k).any() else np.nan for k in range(layers.max())])
+    count = max(3, int(deepest / step))
+    outer = profile[:count]
+    brain = float(np.nanmedian(profile[count:])) if len(profile) > count else float(np.nanmedian(profile))
+    scalp = int(np.nanargmax(outer[: max(2, count // 2)]))
+    skull = scalp + int(np.nanargmin(outer[scalp:]))
+    if skull <= scalp or outer[skull] > SKULL_DIP * min(brain, float(outer[scalp])):
+        return 0.0
+    risen = [k for k in range(skull, len(profile)) if profile[k] > 0.85 * brain]
+    return risen[0] * step if risen else 0.0
+
+
+def _largest_solid(mask: Mask, radius: int) -> Mask:
+    """The largest piece once bridges thinner than the radius (in blocks, in plane) are cut; its gaps closed."""
+    from scipy import ndimage
+
+    cross = np.zeros((3, 3, 1), dtype=bool)
+    cross[1, :, 0] = cross[:, 1, 0] = True
+    pieces, count = ndimage.label(ndimage.binary_erosion(mask, cross, iterations=radius))
+    if count == 0:
+        return mask
+    largest = pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax())
+    whole = ndimage.binary_dilation(largest, cross, iterations=radius + 3)
+    whole = ndimage.binary_erosion(whole, cross, iterations=3)
+    return np.stack([ndimage.binary_fill_holes(whole[:, :, k]) for k in range(mask.shape[2])], axis=2)
+
+
+def evened(image: Image, tissue: Mask) -> Image:
+    """Deviation from the tissue's smooth background in robust standard deviations, 0 outside the tissue.
+
+    The background is a polynomial of second order over the tissue (coil sensitivity, cupping, attenuation), fitted
+    again after outliers were taken out; the deviation is scaled by 1.4826 times the median absolute deviation.
+    """
+    points = np.argwhere(tissue)
+    every = max(1, len(points) // 4000)
+    basis_at = _polynomial(image.shape)
+    some = points[::every]
+    values = image[tuple(some.T)].astype(np.float64)
+    basis = np.stack([term[tuple(some.T)] for term in basis_at], axis=1)
+    kept = np.ones(len(values), dtype=bool)
+    weights = np.zeros(basis.shape[1])
+    for _ in range(4):
+        weights = np.linalg.lstsq(basis[kept], values[kept], rcond=None)[0]
+        rest = values - basis @ weights
+        rest -= np.median(rest)
+        kept = np.abs(rest) <= 2.0 * max(robust_deviation(rest), 1e-6)
+    background = sum((w * term for w, term in zip(weights, basis_at, strict=True)), np.zeros(image.shape))
+    deviation = image - background
+    centre = float(np.median(deviation[tissue]))
+    scale = max(robust_deviation(deviation[tissue]), 1e-3 * float(np.ptp(values)), 1e-6)
+    return np.where(tissue, (deviation - centre) / scale, 0.0).astype(np.float32)
+
+
+def robust_deviation(values: NDArray[np.floating]) -> float:
+    """1.4826 times the median absolute deviation: the standard deviation where values are normal."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def _polynomial(shape: tuple[int, ...]) -> list[NDArray[np.float64]]:
+    """The terms 1, x, y, z and their products up to second order on [-1, 1], each broadcast to the shape."""
+    axes = [np.linspace(-1, 1, n) if n > 1 else np.zeros(1) for n in shape]
+    x, y, z = np.meshgrid(*axes, indexing="ij")
+    terms = [np.ones(shape), x, y, x * x, y * y, x * y]
+    return [*terms, z, z * z, x * z, y * z] if shape[2] > 2 else terms

@@ -1,0 +1,135 @@
+"""The mask decoder: pixels climb from coarse to fine, and at every scale the instruction is read again.
+
+A target's query starts from its instruction, attends to the pixels and to the instruction's words at the coarse
+scales, and is dotted with the pixel features at every scale: the masks of all scales add up, coarse ones guiding fine
+ones (as the text does at every decoder stage of VoxTell, and the query at the last one of SAT).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from zeusseg.models.text import sinusoid
+from zeusseg.models.vision import ResidualBlock, normalised_convolution
+
+
+@dataclass
+class DecodedMasks:
+    """`masks` (batch, target, height, width) and `presence` (batch, target), both logits; `queries` (batch, target, width)."""
+
+    masks: Tensor
+    presence: Tensor
+    queries: Tensor
+
+
+class PixelDecoder(nn.Module):
+    """Encoder features, finest first, to decoded features of the same scales plus one at full resolution, finest first."""
+
+    def __init__(self, channels: tuple[int, ...], full_resolution_channels: int = 16):
+        super().__init__()
+        self.channels = (full_resolution_channels, *channels)
+        self.up = nn.ModuleList(
+            nn.Conv2d(coarse, fine, 1) for fine, coarse in zip(channels, channels[1:], strict=False)
+        )
+        self.merge = nn.ModuleList(
+            nn.Sequential(normalised_convolution(2 * fine, fine), ResidualBlock(fine)) for fine in channels[:-1]
+        )
+        # Sub-pixel convolution (Shi et al. 2016): full resolution without a convolution at full resolution.
+        self.to_full = nn.Sequential(
+            nn.Conv2d(channels[0], 4 * full_resolution_channels, 3, padding=1), nn.PixelShuffle(2)
+        )
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        x = features[-1]
+        decoded = [x]
+        for lateral, up, merge in zip(features[-2::-1], reversed(self.up), reversed(self.merge), strict=True):
+            raised = functional.interpolate(up(x), size=lateral.shape[-2:], mode="bilinear", align_corners=False)
+            x = merge(torch.cat([lateral, raised], dim=1))
+            decoded.append(x)
+        decoded.append(self.to_full(x))
+        return decoded[::-1]
+
+
+class CrossAttention(nn.Module):
+    """Queries (batch, query, width) read memory (batch, item, width); `mask` (batch, item) is true where one may look."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+        q = rearrange(self.query(self.norm(queries)), "b q (h d) -> b h q d", h=self.heads)
+        k, v = rearrange(self.key_value(memory), "b n (two h d) -> two b h n d", two=2, h=self.heads)
+        allowed = None if mask is None else mask[:, None, None, :]
+        read = functional.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        return queries + self.out(rearrange(read, "b h q d -> b q (h d)"))
+
+
+class InstructionLayer(nn.Module):
+    """One reading: the query looks at the pixels of a scale, then at its own instruction, then thinks."""
+
+    def __init__(self, width: int, pixel_channels: int, heads: int):
+        super().__init__()
+        self.pixels = nn.Linear(pixel_channels, width)
+        self.look = CrossAttention(width, heads)
+        self.read = CrossAttention(width, heads)
+        self.think = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, queries: Tensor, pixels: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
+        """`queries` (b, t, width), `pixels` (b, c, h, w), `tokens` (b, t, word, width), `mask` (b, t, word)."""
+        memory = self.pixels(rearrange(pixels, "b c h w -> b (h w) c"))
+        queries = self.look(queries, memory + pixel_positions(pixels, memory.shape[-1]))
+        b, t = queries.shape[:2]
+        read = self.read(rearrange(queries, "b t d -> (b t) 1 d"), tokens.flatten(0, 1), mask.flatten(0, 1))
+        queries = rearrange(read, "(b t) 1 d -> b t d", b=b, t=t)
+        return queries + self.think(queries)
+
+
+def pixel_positions(pixels: Tensor, width: int) -> Tensor:
+    """Sinusoidal positions (h * w, width) of a feature map: half the width for rows, half for columns."""
+    height, columns = pixels.shape[-2:]
+    rows = sinusoid(height, width // 2)[:, None, :].expand(-1, columns, -1)
+    across = sinusoid(columns, width // 2)[None].expand(height, -1, -1)
+    return rearrange(torch.cat([rows, across], dim=-1), "h w d -> (h w) d").to(pixels)
+
+
+class InstructionDecoder(nn.Module):
+    """Decoded pixel features and instructions to one mask and one presence logit per target."""
+
+    def __init__(self, channels: tuple[int, ...], width: int = 128, heads: int = 4, attended_scales: int = 3):
+        super().__init__()
+        self.start = nn.Linear(width, width)
+        self.layers = nn.ModuleList(InstructionLayer(width, c, heads) for c in channels[::-1][:attended_scales])
+        self.filters = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, c + 1))
+            for c in channels[::-1]
+        )
+        self.presence = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+
+    def forward(self, pixels: list[Tensor], tokens: Tensor, mask: Tensor, pooled: Tensor) -> DecodedMasks:
+        """`pixels` finest first, each (b, c, h, w); `tokens` (b, t, word, width); `mask` (b, t, word); `pooled` (b, t, width)."""
+        queries = self.start(pooled)
+        masks: Tensor | None = None
+        for i, scale in enumerate(reversed(pixels)):
+            if i < len(self.layers):
+                queries = self.layers[i](queries, scale, tokens, mask)
+            # The last number of the filter is a bias; dividing by the root of the width keeps logits small at first.
+            weights = self.filters[i](queries)
+            logits = torch.einsum("b t c, b c h w -> b t h w", weights[..., :-1], scale) / scale.shape[1] ** 0.5
+            logits = logits + weights[..., -1, None, None]
+            if masks is not None:
+                logits = logits + functional.interpolate(
+                    masks, size=scale.shape[-2:], mode="bilinear", align_corners=False
+                )
+            masks = logits
+        assert masks is not None
+        return DecodedMasks(masks, self.presence(queries).squeeze(-1), queries)

@@ -1,0 +1,97 @@
+"""A small text encoder that needs no download: words as bags of subword n-grams, then a transformer.
+
+A word is the mean of the embeddings of its hashed character n-grams (Bojanowski et al., TACL 2017), so that an
+inflected, compounded or never-seen word still lands near its relatives.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+MAX_WORDS = 64
+MAX_GRAMS = 24
+_WORD = re.compile(r"[^\W_]+(?:\.\d+)?")
+
+
+@dataclass
+class TextTokens:
+    """Encoded texts. `tokens` (text, word, width), `mask` (text, word; true where a word is), `pooled` (text, width)."""
+
+    tokens: Tensor
+    mask: Tensor
+    pooled: Tensor
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case words of a text, without punctuation, at most `MAX_WORDS`.
+
+    >>> words_of("Right ventricle: about 3.5 cm (T2-bright)")
+    ['right', 'ventricle', 'about', '3.5', 'cm', 't2', 'bright']
+    """
+    return _WORD.findall(text.lower())[:MAX_WORDS]
+
+
+def subwords(word: str, buckets: int) -> list[int]:
+    """Bucket numbers (1 … buckets - 1) of a word and of its 3- to 5-grams, the word itself first."""
+    marked = f"<{word}>"
+    grams = [marked[i : i + n] for n in (3, 4, 5) for i in range(len(marked) - n + 1) if n < len(marked)]
+    # A CRC is stable over runs and machines, which Python's own hash is not.
+    return [1 + zlib.crc32(gram.encode()) % (buckets - 1) for gram in [marked, *grams]][:MAX_GRAMS]
+
+
+def tokenize(texts: Sequence[str], buckets: int) -> Tensor:
+    """Texts to subword buckets (text, word, gram), padded with 0. A text without words has one empty word."""
+    split = [[subwords(word, buckets) for word in words_of(text)] for text in texts]
+    words = max([1, *(len(text) for text in split)])
+    ids = torch.zeros(len(texts), words, MAX_GRAMS, dtype=torch.long)
+    for i, text in enumerate(split):
+        for j, grams in enumerate(text):
+            ids[i, j, : len(grams)] = torch.tensor(grams)
+    return ids
+
+
+class SubwordTextEncoder(nn.Module):
+    """Texts (a sequence of strings) to `TextTokens`; an empty text becomes one learned token."""
+
+    def __init__(self, width: int = 128, buckets: int = 8192, layers: int = 2, heads: int = 4, dropout: float = 0.1):
+        super().__init__()
+        self.buckets = buckets
+        self.subwords = nn.Embedding(buckets, width, padding_idx=0)
+        self.empty = nn.Parameter(torch.randn(width) * 0.02)
+        self.norm = nn.LayerNorm(width)
+        layer = nn.TransformerEncoderLayer(
+            width, heads, 2 * width, dropout, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.transformer = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
+        self.pool = nn.Linear(width, 1)
+
+    def forward(self, texts: Sequence[str]) -> TextTokens:
+        ids = tokenize(texts, self.buckets).to(self.empty.device)
+        mask = ids.any(dim=-1)
+        empty = ~mask.any(dim=1)
+        grams = (ids > 0).sum(dim=-1, keepdim=True).clamp(min=1)
+        words = self.subwords(ids).sum(dim=2) / grams.sqrt()
+        words = torch.where(empty[:, None, None], self.empty.expand_as(words), words)
+        mask = mask | (empty[:, None] & (torch.arange(mask.shape[1], device=mask.device) == 0))
+        tokens = self.norm(words) + sinusoid(words.shape[1], words.shape[2]).to(words)
+        tokens = self.transformer(tokens, src_key_padding_mask=~mask)
+        weights = self.pool(tokens).squeeze(-1).masked_fill(~mask, float("-inf")).softmax(dim=-1)
+        return TextTokens(tokens, mask, torch.einsum("t w, t w d -> t d", weights, tokens))
+
+
+def sinusoid(length: int, width: int) -> Tensor:
+    """Sinusoidal positions (length, width), Vaswani et al. 2017, section 3.5."""
+    frequency = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+    angle = torch.arange(length)[:, None] * frequency
+    return rearrange(torch.stack([angle.sin(), angle.cos()], dim=-1), "l d two -> l (d two)")
+
+
+TEXT_ENCODERS = {"subword": SubwordTextEncoder}

@@ -1,0 +1,69 @@
+"""Vision encoders: an image in, features at several scales out. A pretrained one is one more entry of the dictionary."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+
+class VisionEncoder(Protocol):
+    """What the rest of the model needs to know of an encoder.
+
+    `forward` maps (batch, in_channels, height, width) to one feature map per scale, finest first; scale i has
+    `channels[i]` channels and is `strides[i]` times smaller than the image, whose sides are multiples of the last
+    stride.
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def __call__(self, image: Tensor) -> list[Tensor]: ...
+
+
+def normalised_convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.GroupNorm(8, outputs), nn.LeakyReLU(0.01, inplace=True)
+    )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut (He et al. 2016), with group normalisation: batches are small here."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = normalised_convolution(channels, channels)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.GroupNorm(8, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.leaky_relu(x + self.second(self.first(x)), 0.01)
+
+
+class CompactEncoder(nn.Module):
+    """A small residual network, trained from scratch, that works at half resolution from the first layer on.
+
+    Each 2x2 block of pixels becomes channels before the first convolution, so no pixel is lost and the full
+    resolution, where most time would go, is never convolved.
+    """
+
+    def __init__(self, in_channels: int, channels: tuple[int, ...] = (32, 64, 128, 192, 256)):
+        super().__init__()
+        self.channels = channels
+        self.strides = tuple(2 ** (i + 1) for i in range(len(channels)))
+        self.stem = normalised_convolution(4 * in_channels, channels[0])
+        self.stages = nn.ModuleList([nn.Sequential(ResidualBlock(channels[0]))])
+        for previous, current in zip(channels, channels[1:], strict=False):
+            self.stages.append(nn.Sequential(normalised_convolution(previous, current, 2), ResidualBlock(current)))
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        x = self.stem(rearrange(image, "b c (h two) (w too) -> b (c two too) h w", two=2, too=2))
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
+
+
+VISION_ENCODERS = {"compact": CompactEncoder}

@@ -1,0 +1,87 @@
+"""What a training run is told. One YAML file, checked when read; a run keeps its own copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from zeusseg.errors import UsageError
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Part):
+    """Which parts the model is made of (`zeusseg.models`)."""
+
+    fusion: Literal["early", "hybrid", "late"] = "early"
+    vision: str = "compact"
+    vision_channels: tuple[int, ...] = (24, 48, 96, 160, 224)
+    text: str = "subword"
+    width: int = Field(128, gt=0, multiple_of=8)
+
+
+class SlicesConfig(Part):
+    """How cases are cut: `context` neighbours on each side, `pixel_mm` or None for pixels as they are, `crop` (rows, columns)."""
+
+    context: int = Field(1, ge=0)
+    pixel_mm: float | None = Field(None, gt=0)
+    crop: tuple[int, int] = (192, 192)
+
+
+class FitConfig(Part):
+    """The loop. Steps, not minutes, so that a seed repeats."""
+
+    seed: int = 0
+    steps: int = Field(1000, gt=0)
+    batch_size: int = Field(8, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    modality_dropout: float = Field(0.5, ge=0, le=1)
+    foreground: float = Field(0.6, ge=0, le=1)
+    absent_targets: int = Field(2, ge=0)
+    mirror: bool = True
+    average_decay: float = Field(0.99, ge=0, lt=1)
+    steps_per_round: int = Field(50, gt=0)
+
+
+class TrainConfig(Part):
+    """A whole run. `split` gives sizes for the draw where the data come without `splits.json`: shares, or numbers of patients."""
+
+    writer: str = "measured"
+    split: dict[str, float | int] = {"val": 0.2}
+    train_on: str = "train"
+    model: ModelConfig = ModelConfig()
+    slices: SlicesConfig = SlicesConfig()
+    fit: FitConfig = FitConfig()
+
+
+def read_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
+    """Read a configuration; `overrides` are `key.key=value`, values in YAML. Raises `UsageError` naming the key."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read the configuration {path}: {error}") from error
+    for override in overrides or []:
+        key, separator, value = override.partition("=")
+        if not separator:
+            raise UsageError(f"--set takes key=value, for example fit.steps=200, not {override!r}")
+        place: dict[str, Any] = content
+        *above, last = key.split(".")
+        for name in above:
+            place = place.setdefault(name, {})
+        place[last] = yaml.safe_load(value)
+    try:
+        return TrainConfig.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UsageError(f"the configuration {path} does not fit: {problems}") from error
+
+
+def write_config(config: TrainConfig) -> str:
+    """The configuration as YAML that `read_config` takes back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

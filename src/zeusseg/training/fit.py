@@ -1,0 +1,78 @@
+"""The loop: lightning's Trainer over the stream of samples, with logs, a progress bar and checkpoints to resume from."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from zeusseg.case import Target
+from zeusseg.errors import UsageError
+from zeusseg.inference.slices import Slicing
+from zeusseg.models.zeus import ZeusModel
+from zeusseg.training.callbacks import StepLog, StepProgress
+from zeusseg.training.config import TrainConfig
+from zeusseg.training.machine import fast_precision, keep_freed_memory
+from zeusseg.training.module import TrainingModule
+from zeusseg.training.samples import PreparedCase, RoundSampler, SampleStream, collate
+
+LAST = "last.ckpt"
+
+
+def fit(
+    model: ZeusModel, cases: Sequence[PreparedCase], targets: Sequence[Target], slicing: Slicing, config: TrainConfig,
+    run: Path, *, resume: bool, progress: bool,
+) -> None:
+    """Train `model` in place; it ends with the averaged weights.
+
+    Writes `run/checkpoints/last.ckpt` after every round and logs to `run/tensorboard` and `run/log.csv`.
+    """
+    keep_freed_memory()
+    quiet_lightning()
+    options = config.fit
+    stream = SampleStream(cases, targets, slicing, config.slices.crop, options)
+    sampler = RoundSampler(stream, options.steps_per_round * options.batch_size)
+    loader = DataLoader(
+        stream, options.batch_size, sampler=sampler, collate_fn=collate, num_workers=1, persistent_workers=True,
+        prefetch_factor=4, worker_init_fn=_one_thread,
+    )
+    module = TrainingModule(model, options)
+    checkpoints = run / "checkpoints"
+    trainer = Trainer(
+        max_steps=options.steps,
+        max_epochs=-1,
+        precision=fast_precision(),
+        gradient_clip_val=1.0,
+        logger=TensorBoardLogger(run, name="tensorboard", version=""),
+        log_every_n_steps=10,
+        callbacks=[
+            EMAWeightAveraging(decay=options.average_decay),
+            ModelCheckpoint(checkpoints, save_last=True, save_top_k=0, every_n_epochs=1, save_on_train_epoch_end=True),
+            StepLog(run / "log.csv"),
+            *([StepProgress(options.steps)] if progress else []),
+        ],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    checkpoint = checkpoints / LAST
+    if resume and not checkpoint.is_file():
+        raise UsageError(f"nothing to resume in {run}: there is no {checkpoint}; train without --resume")
+    trainer.fit(module, loader, ckpt_path=checkpoint if resume else None, weights_only=True)
+
+
+def _one_thread(worker: int) -> None:
+    # The worker prepares one small slice at a time: threads of its own would only get in the model's way.
+    torch.set_num_threads(1)
+
+
+def quiet_lightning() -> None:
+    """Lightning's advice (more workers, more loggers) is for another kind of user; warnings of ours still show."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\..*")

@@ -1,0 +1,50 @@
+"""The model as lightning trains it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from zeusseg.models.zeus import ZeusModel
+from zeusseg.training.config import FitConfig
+from zeusseg.training.losses import MaskLoss
+from zeusseg.training.samples import Batch
+
+WARM_UP = 0.05
+
+
+class TrainingModule(LightningModule):
+    """AdamW with a linear warm-up and a cosine descent to nothing over the run's steps."""
+
+    def __init__(self, model: ZeusModel, fit: FitConfig):
+        super().__init__()
+        self.model, self.fit_config, self.loss = model, fit, MaskLoss()
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        encoded = self.model.encode_text(batch.texts)
+        losses = self.loss(self.model(batch.images, batch.present, encoded, batch.which), batch.masks)
+        self.log_dict({f"train/{name}": value.detach() for name, value in vars(losses).items()}, batch_size=len(batch.masks))
+        self.log("loss", losses.total.detach(), prog_bar=True, logger=False)
+        return losses.total
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
+        batch.images, batch.present = batch.images.to(device), batch.present.to(device)
+        batch.masks, batch.which = batch.masks.to(device), batch.which.to(device)
+        return batch
+
+    def configure_optimizers(self) -> Any:
+        # Decay is for weights that multiply; gains, biases and embeddings keep their size.
+        decayed = [p for p in self.model.parameters() if p.ndim > 1]
+        kept = [p for p in self.model.parameters() if p.ndim <= 1]
+        optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": self.fit_config.weight_decay}, {"params": kept, "weight_decay": 0.0}],
+            lr=self.fit_config.learning_rate,
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.fit_config.learning_rate, total_steps=self.fit_config.steps + 1, pct_start=WARM_UP,
+            cycle_momentum=False, final_div_factor=1e3,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,136 @@
+"""One training run: a folder that explains itself, from its configuration to its card."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from zeusseg.datasets import Dataset, draw_splits, dump_targets_file
+from zeusseg.errors import BadInputError, UsageError
+from zeusseg.files import write_text
+from zeusseg.inference.load import LoadedModel, save_model
+from zeusseg.inference.slices import Slicing
+from zeusseg.instruct.instruction import Instruction
+from zeusseg.instruct.write import write_instructions
+from zeusseg.instruct.writers import make_writer
+from zeusseg.models.zeus import ZeusModel, count_parameters
+from zeusseg.training.card import write_card
+from zeusseg.training.config import TrainConfig, write_config
+from zeusseg.training.fit import fit
+from zeusseg.training.samples import PreparedCase, prepare
+
+PACKAGES = ("zeusseg", "torch", "lightning", "monai", "numpy", "nibabel")
+
+
+@dataclass
+class TrainedRun:
+    """Where the run lies, and the cases it had to leave out with the reason."""
+
+    folder: Path
+    failures: dict[str, str]
+
+
+def train(
+    config: TrainConfig, dataset: Dataset, run: Path, *, resume: bool = False, progress: bool = True
+) -> TrainedRun:
+    """Train one model into the folder `run`.
+
+    Raises `UsageError` where `run` already holds a run (unless `resume`), where the split or its training part is
+    not there, or where no training case can be used. A bad case costs that case, and is listed.
+    """
+    from lightning.pytorch import seed_everything
+
+    started = time.monotonic()
+    if (run / "config.yaml").exists() and not resume:
+        raise UsageError(f"{run} already holds a run: choose another --out, or go on with --resume")
+    splits = run_splits(config, dataset, run)
+    write_text(run / "config.yaml", write_config(config))
+    write_text(run / "targets.yaml", dump_targets_file(dataset))
+    write_text(run / "splits.json", json.dumps(splits, indent=1))
+
+    seed_everything(config.fit.seed, verbose=False)
+    writer = make_writer(config.writer, source=dataset, seed=config.fit.seed)
+    ids = splits[config.train_on]
+    written = write_instructions(dataset, writer, run / "instructions.jsonl", case_ids=ids, progress=progress)
+    slicing = Slicing(config.slices.context, config.slices.pixel_mm)
+    cases, failures = prepare_cases(dataset, written.instructions, slicing)
+    failures = {**written.failures, **failures}
+    if not cases:
+        raise UsageError(f"no training case of {dataset.root} can be used: {failures}")
+
+    parts: dict[str, Any] = {
+        "modalities": len(dataset.modalities),
+        "channels": slicing.channels,
+        **config.model.model_dump(mode="json"),
+    }
+    model = ZeusModel(**parts)
+    fit(model, cases, dataset.targets, slicing, config, run, resume=resume, progress=progress)
+    loaded = LoadedModel(model, parts, dataset.modalities, dataset.targets, slicing, config.writer)
+    save_model(run / "model.safetensors", loaded)
+    trainable, total = count_parameters(model)
+    facts = {
+        "versions": {name: version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "seed": config.fit.seed,
+        "steps": config.fit.steps,
+        "data": dataset.name,
+        "data_digest": dataset.digest(),
+        "cases": len(cases),
+        "patients": len({dataset.patients[i] for i in ids}),
+        "failures": failures,
+        "parameters_trained": trainable,
+        "parameters": total,
+        "seconds": round(time.monotonic() - started, 1),
+        "commit": source_commit(),
+    }
+    write_text(run / "run.json", json.dumps(facts, indent=1))
+    write_text(run / "card.md", write_card(config, dataset, facts))
+    return TrainedRun(run, failures)
+
+
+def run_splits(config: TrainConfig, dataset: Dataset, run: Path) -> dict[str, tuple[str, ...]]:
+    """The split of this run: the data's own, else the one drawn before, else a new draw by patient."""
+    if dataset.splits is not None:
+        splits = dict(dataset.splits)
+    elif (run / "splits.json").exists():
+        splits = {name: tuple(ids) for name, ids in json.loads((run / "splits.json").read_text()).items()}
+    else:
+        splits = draw_splits(dataset, config.split, config.fit.seed)
+    if not splits.get(config.train_on):
+        raise UsageError(f"the split has no cases called {config.train_on!r}: it has {', '.join(sorted(splits))}")
+    return splits
+
+
+def prepare_cases(
+    dataset: Dataset, instructions: Sequence[Instruction], slicing: Slicing
+) -> tuple[list[PreparedCase], dict[str, str]]:
+    """Read and cut every case that has instructions; those that cannot be used are listed with the reason."""
+    texts = {(line.case, line.target): line.text for line in instructions}
+    cases, failures = [], {}
+    for case_id in dict.fromkeys(line.case for line in instructions):
+        try:
+            case = dataset.read(case_id)
+            words = [texts[case_id, target.name] for target in dataset.targets]
+            cases.append(prepare(case, dataset.targets, words, dataset.modalities, slicing))
+        except BadInputError as error:
+            failures[case_id] = str(error)
+    return cases, failures
+
+
+def source_commit() -> str | None:
+    """The commit of the source tree, where zeusseg runs from one."""
+    import subprocess
+
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None

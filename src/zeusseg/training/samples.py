@@ -1,0 +1,180 @@
+"""The endless stream of training samples: a slice, some of its modalities, and instructions that are right or not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset, Sampler
+
+from zeusseg.case import Case, Target
+from zeusseg.inference.slices import SliceStack, Slicing, stack_masks, stack_slices
+from zeusseg.instruct.rewording import absent_text, findings_of, reword
+from zeusseg.models.zeus import distinct
+from zeusseg.training.augmentation import augment
+from zeusseg.training.config import FitConfig
+
+# More targets than this per slice cost time and teach little: those in the slice come first, then a draw of the rest.
+TARGETS_PER_SLICE = 6
+
+
+@dataclass
+class PreparedCase:
+    """A training case in memory. `masks` (target, plane, row, column) uint8; `texts` one instruction per target."""
+
+    stack: SliceStack
+    masks: Tensor
+    texts: tuple[str, ...]
+    planes_of_target: tuple[tuple[int, ...], ...]
+    planes_of_tissue: tuple[int, ...]
+
+
+@dataclass
+class Batch:
+    """`images` (b, m, c, h, w), `present` (b, m), `masks` (b, t, h, w), the distinct `texts`, and `which` (b, t) of them."""
+
+    images: Tensor
+    present: Tensor
+    masks: Tensor
+    texts: list[str]
+    which: Tensor
+
+
+def prepare(
+    case: Case, targets: Sequence[Target], texts: Sequence[str], modalities: Sequence[str], slicing: Slicing
+) -> PreparedCase:
+    """Cut a labelled case into slices. Raises `BadInputError` where it has no labels."""
+    stack = stack_slices(case, modalities, slicing)
+    masks = stack_masks(case, [case.mask(target) for target in targets], slicing)
+    filled = masks.flatten(2).any(dim=2)
+    # Planes without contrast (air above the head) teach nothing that the others do not.
+    contrast = stack.images[stack.present].float().flatten(2).std(dim=2).amax(dim=0)
+    tissue = (contrast > 0.2 * contrast.max()) | filled.any(dim=0)
+    return PreparedCase(
+        stack, masks, tuple(texts), tuple(tuple(f.nonzero()[:, 0].tolist()) for f in filled),
+        tuple(tissue.nonzero()[:, 0].tolist()),
+    )
+
+
+class SampleStream(Dataset[dict[str, object]]):
+    """Sample number i is the same in every process and after every resumption: it follows from the seed and i."""
+
+    def __init__(
+        self,
+        cases: Sequence[PreparedCase],
+        targets: Sequence[Target],
+        slicing: Slicing,
+        crop: tuple[int, int],
+        fit: FitConfig,
+    ):
+        self.cases, self.targets, self.slicing, self.crop, self.fit = list(cases), tuple(targets), slicing, crop, fit
+
+    def __len__(self) -> int:
+        return self.fit.steps * self.fit.batch_size
+
+    def __getitem__(self, index: int) -> dict[str, object]:
+        rng = np.random.default_rng([self.fit.seed, index])
+        case = self.cases[rng.integers(len(self.cases))]
+        plane = self._draw_plane(case, rng)
+        chosen = self._draw_targets(case, plane, rng)
+        images, masks = self.slicing_crop(case, plane, chosen, rng)
+        mirrored = self.fit.mirror and rng.random() < 0.5
+        if mirrored:
+            images, masks = images.flip(-1), masks.flip(-1)
+        images, masks = augment(images, masks, rng)
+        present = self._draw_modalities(case.stack.present, rng)
+        texts = [self._draw_text(case.texts[t], self.targets[t], mirrored, rng) for t in chosen]
+        source = case.texts[chosen[0]]
+        texts += [absent_text(self.targets, rng, source) for _ in range(self.fit.absent_targets)]
+        empty = masks.new_zeros(self.fit.absent_targets, *masks.shape[1:])
+        return {"images": images, "present": present, "masks": torch.cat([masks, empty]), "texts": texts}
+
+    def _draw_plane(self, case: PreparedCase, rng: np.random.Generator) -> int:
+        somewhere = [planes for planes in case.planes_of_target if planes]
+        if somewhere and rng.random() < self.fit.foreground:
+            planes = somewhere[rng.integers(len(somewhere))]
+            return planes[rng.integers(len(planes))]
+        return case.planes_of_tissue[rng.integers(len(case.planes_of_tissue))]
+
+    def _draw_targets(self, case: PreparedCase, plane: int, rng: np.random.Generator) -> list[int]:
+        order = rng.permutation(len(self.targets)).tolist()
+        # A stable sort: targets in the slice first, each group in random order.
+        order.sort(key=lambda t: not case.masks[t, plane].any())
+        return sorted(order[:TARGETS_PER_SLICE])
+
+    def slicing_crop(
+        self, case: PreparedCase, plane: int, chosen: Sequence[int], rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """A crop of the slice; where the slice holds targets, more often than not around one of their pixels."""
+        images = case.stack.read(plane, self.slicing)
+        masks = case.masks[list(chosen), plane]
+        images, masks = pad_to(images, self.crop), pad_to(masks, self.crop)
+        rows, columns = images.shape[-2:]
+        centre = np.array([rng.integers(rows), rng.integers(columns)])
+        inside = masks.any(dim=0).nonzero()
+        if len(inside) and rng.random() < 0.7:
+            centre = inside[rng.integers(len(inside))].numpy() + rng.integers(-20, 21, size=2)
+        top = int(np.clip(centre[0] - self.crop[0] // 2, 0, rows - self.crop[0]))
+        left = int(np.clip(centre[1] - self.crop[1] // 2, 0, columns - self.crop[1]))
+        window = (..., slice(top, top + self.crop[0]), slice(left, left + self.crop[1]))
+        return images[window], masks[window]
+
+    def _draw_modalities(self, present: Tensor, rng: np.random.Generator) -> Tensor:
+        there = present.nonzero()[:, 0].tolist()
+        if len(there) < 2 or rng.random() >= self.fit.modality_dropout:
+            return present.clone()
+        kept = rng.choice(there, size=rng.integers(1, len(there)), replace=False)
+        return torch.zeros_like(present).index_fill(0, torch.as_tensor(kept), True)
+
+    def _draw_text(self, text: str, target: Target, mirrored: bool, rng: np.random.Generator) -> str:
+        if mirrored and (findings := findings_of(text, target)):
+            text = text.replace(findings, mirror_words(findings))
+        return reword(text, target, rng)
+
+
+def pad_to(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pad rows and columns evenly, with the lowest value, to at least `size`."""
+    rows, columns = (max(0, s - n) for s, n in zip(size, image.shape[-2:], strict=True))
+    if not rows and not columns:
+        return image
+    edges = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+    return functional.pad(image, edges, value=float(image.min()))
+
+
+def mirror_words(text: str) -> str:
+    """Swap left and right, keeping capitals.
+
+    >>> mirror_words("Left frontal, right of the midline; bright")
+    'Right frontal, left of the midline; bright'
+    """
+    swap: Mapping[str, str] = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
+    return re.sub(r"\b(left|right|Left|Right)\b", lambda m: swap[m.group()], text)
+
+
+def collate(samples: Sequence[dict[str, object]]) -> Batch:
+    """Samples to a batch, each distinct text once."""
+    texts, which = distinct([s["texts"] for s in samples])  # type: ignore[misc]
+    images, present, masks = (torch.stack([s[k] for s in samples]) for k in ("images", "present", "masks"))  # type: ignore[misc]
+    return Batch(images, present, masks, texts, which)
+
+
+class RoundSampler(Sampler[int]):
+    """Sample numbers of one round of the stream; the loop says which round it is, also after a resumption."""
+
+    def __init__(self, stream: Sized, per_round: int):
+        self.stream, self.per_round, self.epoch = stream, per_round, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        first = self.epoch * self.per_round
+        return iter(range(first, min(first + self.per_round, len(self.stream))))
+
+    def __len__(self) -> int:
+        return min(self.per_round, len(self.stream) - self.epoch * self.per_round)
