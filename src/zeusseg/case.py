@@ -59,7 +59,7 @@ class Volume:
         affine = np.asarray(affine, dtype=np.float64)
         singular = not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12
         if affine.shape != (4, 4) or singular:
-            raise BadInputError(f"the affine {affine.tolist()} maps no grid to space: expected an invertible 4x4 matrix")
+            raise BadInputError(f"the affine {affine.tolist()} maps no grid to space: expected an invertible 4x4")
         orientation = io_orientation(affine)
         shape = (array.shape[0], array.shape[1], array.shape[2])
         return cls(

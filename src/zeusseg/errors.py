@@ -10,4 +10,4 @@ class BadInputError(ZeusError):
 
 
 class UsageError(ZeusError):
-    """The call itself is wrong (an unknown name, a missing folder, a bad configuration): nothing is done (exit code 2)."""
+    """The call itself is wrong (an unknown name, a missing folder, a bad configuration): nothing is done (exit 2)."""

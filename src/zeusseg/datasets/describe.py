@@ -36,7 +36,7 @@ class Description:
     spacings_mm: dict[tuple[float, float, float], int] | None
     """Voxel edges likewise; None where the spacing is unknown."""
     several_grids: tuple[str, ...]
-    """Cases whose files lie on different grids, and so are resampled when read."""
+    """Cases whose files lie on different grids: resampled when read where they overlap, else refused."""
     targets: dict[str, tuple[int, ...]]
     splits: dict[str, int] | None
     problems: tuple[str, ...]
@@ -57,8 +57,7 @@ class Description:
         lines += _section("shapes", self._shape_lines())
         spacings = {"x".join(f"{edge:g}" for edge in s): n for s, n in (self.spacings_mm or {}).items()}
         lines += _section("spacing", [spacing] if spacing else _counted(spacings, " mm"))
-        resampled = [f"{case}: files on different grids, resampled when read" for case in self.several_grids]
-        lines += _section("grids", resampled)
+        lines += _section("grids", [f"{case}: files on different grids" for case in self.several_grids])
         targets = [f"{name} = {_values(values)}" for name, values in self.targets.items()]
         lines += _section("targets", targets or ["none"])
         splits = [f"{name} ({count})" for name, count in (self.splits or {}).items()]

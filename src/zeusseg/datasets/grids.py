@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from zeusseg.case import Array, Volume
+from zeusseg.case import Array, Mask, Volume
 
 
 def adopt(volume: Volume, reference: Volume) -> Volume:
@@ -25,24 +25,34 @@ def resample(volume: Volume, reference: Volume, *, labels: bool = False) -> Volu
 
     to_source = np.linalg.inv(volume.affine) @ reference.affine
     matrix, offset = to_source[:3, :3], to_source[:3, 3]
-    source: Array = volume.array if labels else _smoothed(volume.array.astype(np.float32), matrix)
-    # One more voxel around, so that the outer half of the border voxels counts as inside; NaN marks the outside.
-    moved = affine_transform(
-        np.pad(source, 1, mode="edge").astype(np.float32, copy=False),
-        matrix,
-        offset + 1,
-        output_shape=reference.shape,
-        order=0 if labels else 1,
-        mode="constant",
-        cval=np.nan,
-    )
-    outside = np.isnan(moved)
+    outside = _outside(matrix, offset, volume.shape, reference.shape)
     if outside.all():
         return None
+    moved = affine_transform(
+        volume.array.astype(np.float32) if labels else _smoothed(volume.array.astype(np.float32), matrix),
+        matrix,
+        offset,
+        output_shape=reference.shape,
+        order=0 if labels else 1,
+        mode="nearest",
+    )
     moved[outside] = 0 if labels else float(volume.array.min())
     dtype = volume.array.dtype
     array: Array = (moved if dtype.kind == "f" else np.rint(moved)).astype(dtype)
     return Volume(array, reference.affine, reference.file_grid)
+
+
+def _outside(
+    matrix: NDArray[np.float64], offset: NDArray[np.float64], source: tuple[int, ...], shape: tuple[int, ...]
+) -> Mask:
+    """Which voxels of a grid have their centre outside all voxels of the source, whose border voxels count whole."""
+    outside = np.zeros(shape, dtype=bool)
+    x, y, z = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    for row, start, size in zip(matrix, offset, source, strict=True):
+        place = (row[0] * x + row[1] * y + row[2] * z + start).astype(np.float32)
+        # A thousandth of a voxel is left to rounding.
+        outside |= (place < -0.501) | (place > size - 0.499)
+    return outside
 
 
 def _smoothed(array: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:

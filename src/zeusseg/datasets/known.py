@@ -51,7 +51,8 @@ def _fits(file: TargetsFile, rule: Recognise, listing: Listing) -> bool:
     names = listing.channel_names or [name for case in listing.cases[:_FIRST_CASES] for name, _ in case.images]
     if not all(any(is_named(name, [wanted]) for name in names) for wanted in rule.names):
         return False
-    return not rule.label_values or label_values_found(listing, tuple(file.label), _FIRST_CASES) <= {
-        0,
-        *rule.label_values,
-    }
+    if not rule.label_values:
+        return True
+    found = label_values_found(listing, tuple(file.label), _FIRST_CASES) - {0}
+    # Without labels, as where one only predicts, the values are no evidence: the case ids must speak for themselves.
+    return found <= set(rule.label_values) and bool(found or rule.cases or rule.dataset)

@@ -35,9 +35,9 @@ def load_dataset(root: Path, layout: str | None = None, targets_file: Path | Non
     root = Path(root)
     listing = _read_layout(root, layout)
     words = known.recognise(listing) or TargetsFile()
-    for path in (root / OWN_TARGETS_FILE, targets_file):
-        if path is not None and (path == targets_file or path.is_file()):
-            words = read_targets_file(path).over(words)
+    own = root / OWN_TARGETS_FILE
+    for path in ([own] if own.is_file() else []) + ([Path(targets_file)] if targets_file else []):
+        words = read_targets_file(path).over(words)
     words, problems = complete(words, listing)
     problems += listing.problems
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from zeusseg.case import Case, Mask, Target, Volume
 from zeusseg.datasets.phantom_abdomen import build_abdomen, liver_place
-from zeusseg.datasets.phantom_brain import Anatomy, brain_place, build_brain
+from zeusseg.datasets.phantom_brain import brain_place, build_brain
 from zeusseg.datasets.phantom_files import phantom_targets, write_case, write_splits, write_targets
-from zeusseg.datasets.phantom_lesions import LABELS, lesion_count
+from zeusseg.datasets.phantom_lesions import LABELS, Anatomy, lesion_count
 from zeusseg.datasets.phantom_physics import (
     RANDOMISED,
     TISSUE_CODES,
@@ -80,7 +80,7 @@ def make_phantom(
         )
     code = get_args(Region).index(region)
     body_rng, lesion_rng, file_rng = (np.random.default_rng([seed, code, part]) for part in range(3))
-    spacing = tuple(spacing_mm or SPACING_MM[region])
+    spacing = spacing_mm or SPACING_MM[region]
     count = lesion_count(lesion_rng)  # drawn even where it is given, so that the rest stays the same
     count = count if lesions is None else lesions
     axes = fine_axes(shape, spacing)
@@ -171,7 +171,7 @@ def _blocks(fine: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _pure(fine: Mask) -> Mask:
-    return _blocks(fine).all(axis=0)
+    return np.asarray(_blocks(fine).all(axis=0), dtype=np.bool_)
 
 
 def _coarse_labels(fine: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -59,7 +59,9 @@ class Trunk:
     def liver_surface(self, points: Points) -> Field:
         """Signed distance to the liver: a big right lobe, a thin left one, and the cavity's wall as its mould."""
         room = self.half_width - self.fat - 12
-        right = ellipsoid(points, (room - 62 * self.liver, 2, 14), (66 * self.liver, 76 * self.liver, 72 * self.liver), 8)
+        right = ellipsoid(
+            points, (room - 62 * self.liver, 2, 14), (66 * self.liver, 76 * self.liver, 72 * self.liver), 8
+        )
         left = ellipsoid(points, (12, 0.44 * self.half_depth, 30), (72 * self.liver, 32, 40), 12)
         lobes = np.minimum(right, left)
         hollow = ellipsoid(points, (0, self.spine_y + 6, 0), (42, 44, 1e6))

@@ -68,11 +68,14 @@ class Head:
         # Ventricles are taller than wide: a tube in a space squeezed from above.
         side = Points(np.abs(points.x), points.y, 12 + 0.62 * (points.z - 12))
         size = self.ventricle * (1 + self.asymmetry * np.tanh(points.x / 4))
-        horns = tube(
-            side,
-            [(15, 31, 6), (9, 16, 11), (10, -14, 17), (22, -33, 11), (25, -50, 5)],
-            [3.2, 5.0, 5.2, 6.2, 3.0],
-        ) - (size - 1) * 5
+        horns = (
+            tube(
+                side,
+                [(15, 31, 6), (9, 16, 11), (10, -14, 17), (22, -33, 11), (25, -50, 5)],
+                [3.2, 5.0, 5.2, 6.2, 3.0],
+            )
+            - (size - 1) * 5
+        )
         third = ellipsoid(points, (0, -5, -2), (2.4 * self.ventricle, 13, 9))
         fourth = ellipsoid(points, (0, -0.42 * self.half_length, -30), (8 * self.ventricle, 5.0, 10))
         return np.minimum(np.minimum(horns.astype(np.float32), third), fourth)
@@ -93,7 +96,7 @@ def build_brain(
     brainstem = _brainstem(inner)
     cerebrum, cerebellum = head.cerebrum(points), head.cerebellum(points)
     hull = np.minimum(np.minimum(cerebrum, cerebellum), brainstem - 3)
-    below_tentorium = (cerebellum < 0) & (points.z < -13 - 0.18 * np.abs(points.x))
+    below_tentorium = (cerebellum < 0) & (cerebrum > 0.5)
 
     tissue = _outside(rng, head, points, hull, axes)
     code = TISSUE_CODES
@@ -207,9 +210,7 @@ def _outside(
     shell = head.skull + head.fat + 2.0
     # Below its widest part the head goes straight down: face and neck muscles fill what the brain leaves.
     upright = Points(points.x * (1 + 0.0022 * (points.y + 15)), points.y, np.maximum(points.z, 8))
-    skin = ellipsoid(
-        upright, (0, 0, 8), (head.half_width + shell, head.half_length + shell, head.half_height + shell)
-    )
+    skin = ellipsoid(upright, (0, 0, 8), (head.half_width + shell, head.half_length + shell, head.half_height + shell))
     skin = np.minimum(skin, hull - shell)
     tissue = np.full(skin.shape, code["air"], dtype=np.uint8)
     tissue[skin < 0] = code["skin"]

@@ -55,7 +55,7 @@ def write_case(folder: Path, phantom: Phantom) -> None:
 
 def write_splits(path: Path, case_ids: Sequence[str], fractions: Mapping[str, float]) -> None:
     """Give consecutive cases to the splits by fraction; what rounding leaves goes to the first split."""
-    counts = {name: int(fraction * len(case_ids)) for name, fraction in fractions.items()}
+    counts = {name: round(fraction * len(case_ids)) for name, fraction in fractions.items()}
     first = next(iter(counts))
     counts[first] += len(case_ids) - sum(counts.values())
     splits, start = {}, 0

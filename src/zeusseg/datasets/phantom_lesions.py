@@ -77,11 +77,11 @@ def draw_lesion(rng: np.random.Generator, region: str, small: bool) -> Lesion:
         return Lesion("nodule", (0.0, 0.0, 0.0), radius, 0.0, 0.0, shape, turn, float(rng.uniform(0.3, 1.0)))
     kind = str(rng.choice(KINDS, p=(0.25, 0.5, 0.25) if small else (0.7, 0.15, 0.15)))
     if kind == "infiltrating":
-        radius, core, necrosis = float(rng.uniform(9, 12) if small else rng.uniform(12, 20)), 0.0, 0.0
+        radius, core, necrosis = float(rng.uniform(9, 12) if small else rng.uniform(12, 18.5)), 0.0, 0.0
     else:
-        necrosis = float(rng.uniform(5.0, 6.0) if small else rng.uniform(6.0, 9.5)) if kind == "ring" else 0.0
-        core = necrosis + float(rng.uniform(4.6, 6.0)) if necrosis else float(rng.uniform(7.0, 10.0))
-        radius = min(core + float(rng.uniform(3.5, 8.0)), 20.0)
+        necrosis = float(rng.uniform(5.5, 6.5) if small else rng.uniform(6.5, 9.5)) if kind == "ring" else 0.0
+        core = necrosis + float(rng.uniform(4.6, 6.0)) if necrosis else float(rng.uniform(8.0, 11.0))
+        radius = min(core + float(rng.uniform(3.5, 8.0)), 18.5)
     return Lesion(kind, (0.0, 0.0, 0.0), radius, core, necrosis, shape, turn, float(rng.uniform(0.8, 2.4)))
 
 
@@ -114,8 +114,16 @@ def place_lesions(
             if room >= 0:
                 break
         placed.append(
-            Lesion(plan.kind, best, plan.radius_mm, plan.core_mm, plan.necrosis_mm, plan.stretch, plan.turn_degrees,
-                   plan.ragged_mm)
+            Lesion(
+                plan.kind,
+                best,
+                plan.radius_mm,
+                plan.core_mm,
+                plan.necrosis_mm,
+                plan.stretch,
+                plan.turn_degrees,
+                plan.ragged_mm,
+            )
         )
     return tuple(placed)
 
@@ -131,11 +139,11 @@ def paint_brain_lesions(
 ) -> NDArray[np.uint8]:
     """Paint oedema and solid cores over everything in `room`, sulci too: swelling effaces them.
 
-    `tissue` and `label` (sub-voxels) are changed in place. Returns which lesion each sub-voxel is of, from 1; 0 is none.
+    `tissue` and `label` (sub-voxels) are changed in place. Returns the number of each sub-voxel's lesion, 0 for none.
     """
     owner = np.zeros(tissue.shape, dtype=np.uint8)
     for number, lesion in enumerate(lesions, start=1):
-        ragged = lesion.ragged_mm * smooth_noise(rng, axes, 8.0)
+        ragged = lesion.ragged_mm * smooth_noise(rng, axes, 8.0).clip(-1.6, 1.6)
         outer = lesion.depth(points, lesion.radius_mm) + ragged
         halo = (outer < 0) & room & (owner == 0)
         parts = [("oedema", halo)]

@@ -64,7 +64,6 @@ TISSUES: dict[str, Tissue] = {
 TISSUE_CODES: dict[str, int] = {name: code for code, name in enumerate(TISSUES)}
 
 
-
 @dataclass(frozen=True)
 class PulseSequence:
     """Repetition, echo and (for inversion recovery) inversion time in milliseconds; with contrast agent or without."""
@@ -139,9 +138,7 @@ def tissue_values(modality: str, enhanced_ct: bool, look: Look, rng: np.random.G
     )
     for tissue in TISSUES.values():
         t1, t2, density = 1 + look.tissues * rng.standard_normal(3).clip(-2, 2)
-        varied = tissue._replace(
-            t1_ms=tissue.t1_ms * t1, t2_ms=tissue.t2_ms * t2, density=tissue.density * density
-        )
+        varied = tissue._replace(t1_ms=tissue.t1_ms * t1, t2_ms=tissue.t2_ms * t2, density=tissue.density * density)
         values.append(mr_signal(varied, sequence))
     return np.array(values, dtype=np.float32)
 
@@ -167,8 +164,8 @@ def acquire(
     axes = [(np.arange(n) * edge).astype(np.float32) for n, edge in zip(clean.shape, spacing_mm, strict=True)]
     if modality == "ct":
         deviation = 280 * noise
-        # A reconstruction kernel correlates neighbours; 0.6 voxels of blur leave 0.47 of the deviation in plane.
-        grain = gaussian_filter(rng.standard_normal(clean.shape, dtype=np.float32), (0.6, 0.6, 0)) / 0.47
+        # A reconstruction kernel correlates neighbours; 0.6 voxels of blur leave half of the deviation.
+        grain = gaussian_filter(rng.standard_normal(clean.shape, dtype=np.float32), (0.6, 0.6, 0)) / 0.498
         return np.round(np.clip(image + deviation * grain, -1024, 3071)).astype(np.int16), float(deviation)
     texture = 1 + 0.012 * smooth_noise(rng, axes, 9.0)
     bias = np.exp(look.bias * smooth_noise(rng, axes, 130.0).clip(-2, 2))

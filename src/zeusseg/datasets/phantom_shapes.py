@@ -78,7 +78,7 @@ def sheets(field: Field, axes: Sequence[Field]) -> Field:
     for axis, step in enumerate(steps):
         if field.shape[axis] > 1:
             slope += (np.gradient(field, step, axis=axis) ** 2).astype(np.float32)
-    return np.abs(field) / np.sqrt(slope)
+    return (np.abs(field) / np.sqrt(slope)).astype(np.float32)
 
 
 def _parts(points: Points) -> Iterator[tuple[slice, Field, Field, Field]]:

@@ -44,7 +44,8 @@ class LesionTruth:
     `iso` (not seen) of the most conspicuous part. volume_ml and diameter_mm (largest extent within an axial slice)
     are of the parts seen with that polarity, holes filled; lesion_volume_ml and lesion_diameter_mm of all of it.
     border: `sharp`/`ill-defined`. homogeneity: `homogeneous`, or `heterogeneous` where parts of it differ visibly.
-    enhancement: `ring`, `solid` or `none`, and None where the modality cannot show it. centre_voxel: canonical (x, y, z).
+    enhancement: `ring`, `solid` or `none`, and None where the modality cannot show it.
+    centre_voxel: canonical (x, y, z).
     """
 
     number: int

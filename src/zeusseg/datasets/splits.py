@@ -62,7 +62,7 @@ def _counts(wanted: dict[str, float], total: int) -> dict[str, int]:
     if wrong:
         raise UsageError(f"split {wrong[0]!r} asks for {wanted[wrong[0]]}: expected a share below 1 or a whole number")
     is_share = {name: isinstance(value, float) and value <= 1 for name, value in wanted.items()}
-    counts = {name: round(value * total) if is_share[name] else int(value) for name, value in wanted.items()}
+    counts = {name: max(1, round(value * total)) if is_share[name] else int(value) for name, value in wanted.items()}
     if "train" not in wanted:
         counts["train"] = total - sum(counts.values())
     elif all(is_share.values()) and abs(sum(wanted.values()) - 1) < 1e-6:

@@ -85,7 +85,7 @@ def pad_to_stride(images: Tensor, stride: int) -> Tensor:
     if not rows and not columns:
         return images
     flat = functional.pad(images.flatten(0, 1), (0, columns, 0, rows), mode="replicate")
-    return flat.unflatten(0, images.shape[:2])
+    return flat.reshape(*images.shape[:3], *flat.shape[-2:])
 
 
 def crop_to(masks: Tensor, size: torch.Size) -> Tensor:

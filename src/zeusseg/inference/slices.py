@@ -86,7 +86,7 @@ class Slicing:
 
 @dataclass
 class SliceStack:
-    """One case ready for the model. `images` (modality, plane, row, column, channel-or-1) float16, `present` (modality,)."""
+    """One case ready for the model: `images` (modality, plane, row, column, 1 or 3) float16, `present` (modality,)."""
 
     images: Tensor
     present: Tensor
@@ -119,8 +119,8 @@ def stack_slices(case: Case, modalities: Sequence[str], slicing: Slicing) -> Sli
     depth = max(p.shape[-1] for p in planes.values())
     first = next(iter(planes.values()))
     images = first.new_zeros(len(modalities), *first.shape[:3], depth)
-    for name, array in planes.items():
-        images[list(modalities).index(name)] = array
+    for name, values in planes.items():
+        images[list(modalities).index(name)] = values
     shape = tuple(n for i, n in enumerate(case.shape) if i != axis)
     present = torch.tensor([name in planes for name in modalities])
     return SliceStack(images, present, axis, (case.shape[axis], shape[1], shape[0]))

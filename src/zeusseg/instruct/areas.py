@@ -1,4 +1,4 @@
-"""Areas that are brighter or darker than the tissue around them: found by seeds, grown to half their contrast."""
+"""Areas that are brighter or darker than the tissue around them, found by cutting the image at several levels."""
 
 from __future__ import annotations
 
@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 from zeusseg.case import Mask
 from zeusseg.instruct.finding import Polarity
 from zeusseg.instruct.foreground import Image
+from zeusseg.instruct.signals import Signal
+
+CUTS = (0.08, 0.12, 0.18, 0.27, 0.4, 0.6, 0.9)
+LEAST_SHARE = 0.0008
+LARGEST_SHARE = 0.3
+LEAST_STEP = 0.5
+PIECES_PER_CUT = 6
+FLUID_IS_DARKER_BY = 0.5
+VOID_IS_DARKER_BY = 0.75
+FLUID_SHARE_OF_BRIGHTEST = 0.85
 
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """One outlying area on the work grid: its blocks, how it differs, and how much it stands out."""
+    """One outlying area: its blocks (x, y, z), how it differs from its surroundings, and how much it stands out."""
 
     mask: Mask
     polarity: Polarity
@@ -22,92 +32,124 @@ class Area:
     conspicuity: float
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """When a block counts as outlying, in robust standard deviations of the tissue.
-
-    A seed deviates by `alone` from the tissue, or by `paired` from the tissue and by `asymmetric` from the mirrored
-    place as well; an area must be at least `smallest` of the foreground.
-    """
-
-    alone: float = 3.0
-    paired: float = 1.3
-    asymmetric: float = 1.8
-    smallest: float = 0.0015
-
-
 def find_areas(
-    deviation: Image, mirrored: Image | None, tissue: Mask, polarity: Polarity, thresholds: Thresholds
+    deviation: Image, mirrored: Image | None, tissue: Mask, polarity: Polarity, signal: Signal, noise: float, thin: int
 ) -> list[Area]:
-    """Find areas of one polarity, the most conspicuous first.
+    """Find the areas of one polarity that are compact and set off from their surroundings.
 
-    `deviation` (x, y, z) is in robust standard deviations of the tissue; `mirrored` is the same about the body's
-    mid-sagittal plane, None where there is none: then only what stands out alone counts.
+    `deviation` (x, y, z) is relative to the tissue's brightness and `noise` its standard deviation; `mirrored` is the
+    same about the mid-sagittal plane: what both sides have is anatomy and left out. `thin` is the radius, in blocks,
+    below which a structure is a fold, a vessel or a sulcus. Areas of several cuts may overlap.
     """
     from scipy import ndimage
 
-    sign = 1.0 if polarity == "bright" else -1.0
+    sign = np.float32(1.0 if polarity == "bright" else -1.0)
     level = sign * deviation
-    if mirrored is None:
-        seeds = tissue & (level > thresholds.alone)
-        excess = level
-    else:
-        excess = np.minimum(level, level - sign * mirrored)
-        seeds = tissue & (level > thresholds.paired) & (level - sign * mirrored > thresholds.asymmetric)
-    smallest = max(4.0, thresholds.smallest * float(tissue.sum()))
-    seeds = _opened(seeds)
-    pieces, count = ndimage.label(seeds, structure=np.ones((3, 3, 3)))
+    opposite = None
+    if mirrored is not None:
+        # Thin structures never lie quite opposite each other; thick ones are widened to allow for a crooked pose.
+        opened = ndimage.grey_opening(sign * mirrored, footprint=disc(thin))
+        opposite = ndimage.maximum_filter(opened, footprint=disc(thin))
+    least = max(8.0, LEAST_SHARE * float(tissue.sum()))
+    ordinary = signal.least_bright if polarity == "bright" else signal.least_dark
+    highest = _fluid_level(level[tissue], polarity, signal)
     areas: list[Area] = []
-    taken = np.zeros(tissue.shape, dtype=bool)
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-    order = sorted(range(1, count + 1), key=lambda piece: (-sizes[piece], piece))
-    for piece in order[:6]:
-        seed = pieces == piece
-        if sizes[piece] < 0.3 * smallest or taken[seed].mean() > 0.5:
+    for cut in CUTS:
+        if cut < 2.0 * noise or cut < 0.5 * ordinary:
             continue
-        grown, contrast = grow(level, seed, tissue & ~taken)
-        if grown.sum() < smallest:
+        beyond = tissue & (level > cut)
+        if opposite is not None:
+            beyond &= opposite < cut
+        pieces, count = ndimage.label(ndimage.binary_opening(beyond, disc(1)))
+        if count == 0:
             continue
-        taken |= grown
-        conspicuity = float(np.clip(excess[grown], 0, 8).mean()) * float(grown.sum()) ** 0.5
-        areas.append(Area(grown, polarity, contrast, conspicuity))
-    return sorted(areas, key=lambda area: -area.conspicuity)
+        sizes = np.bincount(pieces.ravel())
+        sizes[0] = 0
+        boxes = ndimage.find_objects(pieces)
+        for piece in np.argsort(-sizes, kind="stable")[:PIECES_PER_CUT]:
+            if sizes[piece] < 0.5 * least:
+                break
+            area = _judge(pieces == piece, boxes[piece - 1], level, opposite, tissue, polarity, cut, thin, least)
+            if area is None or area.contrast < ordinary:
+                continue
+            if float(np.median(level[area.mask])) < highest:
+                areas.append(area)
+    return areas
 
 
-def grow(level: Image, seed: Mask, tissue: Mask) -> tuple[Mask, float]:
-    """Extend a seed to where the level has fallen half-way to that of the tissue around it; and that contrast."""
+def _fluid_level(level: NDArray[np.float32], polarity: Polarity, signal: Signal) -> float:
+    """The level from which on an area looks like fluid, or like no tissue at all; infinite where fluid looks otherwise."""
+    if polarity == "dark":
+        return FLUID_IS_DARKER_BY if signal.fluid == "dark" else VOID_IS_DARKER_BY
+    if signal.fluid == "bright":
+        return FLUID_SHARE_OF_BRIGHTEST * float(np.percentile(level, 99.5))
+    return float("inf")
+
+
+def choose(areas: list[Area], most: int) -> list[Area]:
+    """The most conspicuous areas that do not overlap, as far as they come near the first one."""
+    chosen: list[Area] = []
+    for area in sorted(areas, key=lambda area: -area.conspicuity):
+        apart = not any((area.mask & other.mask).any() for other in chosen)
+        if apart and len(chosen) < most and (not chosen or area.conspicuity > 0.25 * chosen[0].conspicuity):
+            chosen.append(area)
+    return chosen
+
+
+def disc(radius: int) -> NDArray[np.bool_]:
+    """A disc in plane, (2 radius + 1, 2 radius + 1, 1)."""
+    x, y = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    return (x * x + y * y <= radius * radius + radius * 0.5)[:, :, None]
+
+
+def _judge(
+    piece: Mask,
+    box: tuple[slice, ...],
+    level: Image,
+    opposite: Image | None,
+    tissue: Mask,
+    polarity: Polarity,
+    cut: float,
+    thin: int,
+    least: float,
+) -> Area | None:
+    """Round a piece off and weigh it; None where it is too small, too large, or not set off from what is around."""
     from scipy import ndimage
 
-    area, contrast = seed, 0.0
-    for _ in range(2):
-        core = float(np.median(level[area]))
-        around = ndimage.binary_dilation(area, _ball(), iterations=3) & ~ndimage.binary_dilation(area, _ball())
-        shell = level[around & tissue]
-        rest = float(np.median(shell)) if shell.size else 0.0
-        contrast = core - rest
-        top = float(np.percentile(level[area], 98))
-        candidates = tissue & (level > rest + 0.5 * contrast) & (level < top + 0.5 * contrast)
-        pieces, _ = ndimage.label(_opened(candidates) | seed)
-        touched = np.unique(pieces[seed])
-        area = np.isin(pieces, touched[touched > 0])
-    return _filled(area), contrast
-
-
-def _filled(mask: Mask) -> Mask:
-    from scipy import ndimage
-
-    return np.stack([ndimage.binary_fill_holes(mask[:, :, k]) for k in range(mask.shape[2])], axis=2)
-
-
-def _opened(mask: Mask) -> Mask:
-    from scipy import ndimage
-
-    cross = np.zeros((3, 3, 1), dtype=bool)
-    cross[1, :, 0] = cross[:, 1, 0] = True
-    return np.asarray(ndimage.binary_opening(mask, cross))
-
-
-def _ball() -> NDArray[np.bool_]:
-    from scipy import ndimage
-
-    return np.asarray(ndimage.generate_binary_structure(3, 1))
+    margin = 2 * thin + 2
+    near = tuple(
+        slice(max(0, part.start - (margin if axis < 2 else 1)), part.stop + (margin if axis < 2 else 1))
+        for axis, part in enumerate(box)
+    )
+    mask, values, inside = piece[near], level[near], tissue[near]
+    filled = np.stack([ndimage.binary_fill_holes(mask[:, :, k]) for k in range(mask.shape[2])], axis=2)
+    pieces, count = ndimage.label(ndimage.binary_opening(filled, disc(thin)))
+    if count == 0:
+        return None
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    mask = pieces == int(sizes.argmax())
+    if not least <= mask.sum() <= LARGEST_SHARE * tissue.sum():
+        return None
+    inner = mask & ~ndimage.binary_erosion(mask, disc(1))
+    wider = ndimage.binary_dilation(mask, disc(1))
+    outer = ndimage.binary_dilation(wider, disc(1)) & ~wider & inside
+    around = ndimage.binary_dilation(wider, disc(thin + 1)) & ~wider & inside
+    # An area at the edge of the tissue has little around it to be compared with, and is rarely more than that edge.
+    if outer.sum() < 0.4 * inner.sum():
+        return None
+    rest = float(np.median(values[around]))
+    contrast = float(np.median(values[mask])) - rest
+    step = float(np.mean(values[inner])) - float(np.mean(values[outer]))
+    gone = float(np.mean(values[outer] < cut))
+    if contrast <= 0 or gone < LEAST_STEP or step < 0.25 * contrast:
+        return None
+    excess = contrast
+    if opposite is not None:
+        excess = min(contrast, float(np.median(values[mask])) - float(np.median(opposite[near][mask])))
+        if excess < 0.4 * contrast:
+            return None
+    whole = np.zeros(tissue.shape, dtype=bool)
+    whole[near] = mask
+    conspicuity = min(step, 1.0) * gone**2 * float(mask.sum()) ** 0.5
+    return Area(whole, polarity, contrast, conspicuity)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from zeusseg.case import Volume
-from zeusseg.instruct.areas import Thresholds, find_areas
+from zeusseg.instruct.areas import choose, find_areas
 from zeusseg.instruct.describe import describe
-from zeusseg.instruct.finding import FindingAttributes
+from zeusseg.instruct.finding import FindingAttributes, Polarity
 from zeusseg.instruct.foreground import Image, find_foreground, work_grid
+from zeusseg.instruct.signals import signal_of
 from zeusseg.instruct.symmetry import SagittalPlane, find_plane, likeness, mirror
-from zeusseg.instruct.tissue import evened, inner_tissue
+from zeusseg.instruct.tissue import evened, inner_tissue, robust_deviation
 
+POLARITIES: tuple[Polarity, ...] = ("bright", "dark")
 MOST_AREAS = 3
 LEAST_LIKENESS = 0.3
+# Folds, vessels and sulci are thinner than this share of the body's width.
+THIN_SHARE = 0.024
+# What counts as one unit of contrast in CT; elsewhere it is the tissue's own brightness above the background.
+CT_SCALE_HU = 60.0
 
 
 def measure(volume: Volume, *, modality: str, spacing_known: bool = True) -> FindingAttributes:
@@ -29,30 +35,33 @@ def measure(volume: Volume, *, modality: str, spacing_known: bool = True) -> Fin
     image = np.clip(grid.image, -200.0, 300.0) if is_ct else grid.image
     foreground = find_foreground(grid.image, kind=volume.file_grid.kind, is_ct=is_ct)
     body = foreground.mask
-    tissue = inner_tissue(body, image, grid, foreground.background) if foreground.frame == "body" else body
+    tissue = inner_tissue(body, image, grid, None if is_ct else foreground.background) if foreground.frame == "body" else body
     if not np.ptp(image[tissue]) > 0:
         return FindingAttributes((), None, float(body.mean()), foreground.frame, spacing_known)
     step = min(grid.edges[:2])
-    smooth = gaussian_filter(image, [0.8 * step / edge for edge in grid.edges])
-    deviation = evened(smooth, tissue)
+    smooth = gaussian_filter(image, [0.7 * step / edge for edge in grid.edges])
+    scale = CT_SCALE_HU if is_ct else max(abs(float(np.median(image[tissue])) - foreground.background), 1e-6)
+    deviation = evened(smooth, tissue, scale)
+    noise = 0.5 * robust_deviation((image - smooth)[tissue]) / scale
     plane: SagittalPlane | None = None
     mirrored: Image | None = None
     asymmetry: float | None = None
     if foreground.frame == "body":
         plane = find_plane(body, image, grid.edges)
-        blurred = gaussian_filter(deviation, (1.0, 1.0, 0.0))
-        mirrored = mirror(blurred, plane, grid.edges)
+        mirrored = mirror(deviation, plane, grid.edges)
         both = tissue & (mirror(tissue.astype(np.float32), plane, grid.edges) > 0.5)
-        alike = likeness(blurred, mirrored, both) if both.any() else 0.0
+        alike = likeness(deviation, mirrored, both) if both.any() else 0.0
         asymmetry = float(np.clip(1.0 - alike, 0.0, 1.0))
-        mirrored = mirrored if alike > LEAST_LIKENESS else None
-    thresholds = Thresholds()
+    signal = signal_of(modality)
+    across = int(body.any(axis=(1, 2)).sum())
+    thin = max(1, round(THIN_SHARE * across))
     areas = [
-        area for polarity in ("bright", "dark") for area in find_areas(deviation, mirrored, tissue, polarity, thresholds)
+        area
+        for polarity in POLARITIES
+        for area in find_areas(deviation, mirrored, tissue, polarity, signal, noise, thin)
     ]
-    areas = sorted(areas, key=lambda area: -area.conspicuity)[:MOST_AREAS]
     return FindingAttributes(
-        tuple(describe(area, deviation, body, plane, grid, spacing_known) for area in areas),
+        tuple(describe(area, deviation, body, plane, grid, spacing_known) for area in choose(areas, MOST_AREAS)),
         asymmetry,
         float(body.mean()),
         foreground.frame,

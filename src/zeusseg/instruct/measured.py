@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from zeusseg.case import Case, Target
 from zeusseg.instruct.finding import Finding, refuse_labels
 from zeusseg.instruct.measure import measure
-from zeusseg.instruct.phrases import modality_name, state
+from zeusseg.instruct.phrases import state
+from zeusseg.instruct.signals import signal_of
 
 LONGEST_TEXT_WORDS = 120
 
@@ -44,4 +45,4 @@ class MeasuredWriter:
 
 def _sentence(finding: Finding, areas: int) -> str:
     words = finding.text if finding.attributes is None else state(finding.attributes, finding.modality, areas)
-    return f"{modality_name(finding.modality)}: {words}"
+    return f"{signal_of(finding.modality).name}: {words}"

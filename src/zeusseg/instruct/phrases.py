@@ -3,37 +3,7 @@
 from __future__ import annotations
 
 from zeusseg.instruct.finding import FindingAttributes, Outlier
-
-MODALITY_NAMES = {
-    "t1": "T1",
-    "t1ce": "T1 after contrast",
-    "t1c": "T1 after contrast",
-    "t1gd": "T1 after contrast",
-    "t1post": "T1 after contrast",
-    "t2": "T2",
-    "t2w": "T2",
-    "t1w": "T1",
-    "flair": "FLAIR",
-    "pd": "proton density",
-    "adc": "ADC",
-    "dwi": "DWI",
-    "ct": "CT",
-    "us": "ultrasound",
-    "mri": "MRI",
-    "mr": "MRI",
-    "cine": "cine MRI",
-}
-BRIGHT_AND_DARK = {"ct": ("hyperdense", "hypodense"), "us": ("hyperechoic", "hypoechoic"), "rgb": ("bright", "dark")}
-MAGNETIC = ("hyperintense", "hypointense")
-
-
-def modality_name(modality: str) -> str:
-    """A modality's name as radiologists write it.
-
-    >>> modality_name("flair"), modality_name("xa")
-    ('FLAIR', 'XA')
-    """
-    return MODALITY_NAMES.get(modality.casefold(), modality.upper() if len(modality) <= 4 else modality)
+from zeusseg.instruct.signals import signal_of
 
 
 def state(attributes: FindingAttributes, modality: str, areas: int = 2) -> str:
@@ -41,9 +11,9 @@ def state(attributes: FindingAttributes, modality: str, areas: int = 2) -> str:
     if not attributes.outliers:
         alike = "; left and right are alike" if attributes.asymmetry is not None and attributes.asymmetry < 0.5 else ""
         return f"no bright or dark area stands out from the tissue around it{alike}."
-    bright, dark = BRIGHT_AND_DARK.get(modality.casefold(), MAGNETIC)
+    signal = signal_of(modality)
     words = [
-        _area(outlier, bright if outlier.polarity == "bright" else dark, attributes)
+        _area(outlier, signal.bright if outlier.polarity == "bright" else signal.dark, attributes)
         for outlier in attributes.outliers[:areas]
     ]
     return "; ".join(words) + "."

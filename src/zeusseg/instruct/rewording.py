@@ -16,7 +16,8 @@ import numpy as np
 
 from zeusseg.case import Target
 from zeusseg.instruct.finding import FindingAttributes, Outlier
-from zeusseg.instruct.phrases import MODALITY_NAMES, modality_name, state
+from zeusseg.instruct.phrases import state
+from zeusseg.instruct.signals import SIGNALS, signal_of
 from zeusseg.instruct.vocabulary import Apart, Term, apart_from, words_of
 
 # Shares of the ways to reword. What is not kept as written carries the findings about every other time.
@@ -25,13 +26,14 @@ FINDINGS_KEPT = 0.5
 # Texts for what is absent carry findings as often as reworded ones do, all in all.
 FINDINGS_WHEN_ABSENT = KINDS["as written"] + (1 - KINDS["as written"]) * FINDINGS_KEPT
 # Kinds of absent text and their shares.
-ABSENT_KINDS = {"name": 0.40, "definition": 0.15, "gibberish": 0.20, "unrelated": 0.15, "name and definition": 0.10}
-# Definitions are sometimes lengthened, lest their length tell the vocabulary's from those of a data set.
+ABSENT_KINDS = {"name": 0.30, "definition": 0.15, "gibberish": 0.20, "unrelated": 0.15, "name and definition": 0.20}
+# Definitions are sometimes lengthened or cut short, lest their length tell the vocabulary's from those of a data set.
 TAIL_SHARE = 0.3
+SHORTENED = 0.4
 
 # A finding starts with its modality and a colon ("FLAIR: a bright area"), at the start or after a sentence's end.
 _FINDING = re.compile(r"(?:^|(?<=[.!?]\s))(?P<modality>\w[\w+/-]*(?: [\w+()/-]+){0,3}):\s")
-_MODALITIES = frozenset({*MODALITY_NAMES, *(name.casefold() for name in MODALITY_NAMES.values())})
+_MODALITIES = frozenset({*SIGNALS, *(signal.name.casefold() for signal in SIGNALS.values())})
 _T = TypeVar("_T")
 _KEYBOARD_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890")
 
@@ -56,9 +58,7 @@ def reword(text: str, target: Target, rng: np.random.Generator) -> str:
     if kind == "as written" and _says(text, target):
         return text
     name = target.name if rng.random() < 0.5 else _pick((target.name, *target.synonyms), rng)
-    definition = target.definition
-    if kind != "definition" and rng.random() < 0.4:
-        definition = re.split(r"[.;:]\s", definition)[0]
+    definition = target.definition if kind == "definition" else _shortened(target.definition, rng)
     sentence = _sentence(kind, name, definition, rng)
     return _finish(sentence, findings if rng.random() < FINDINGS_KEPT else "", rng)
 
@@ -75,7 +75,7 @@ def absent_text(targets: Sequence[Target], rng: np.random.Generator, text: str |
     findings = _made_up_findings(rng) if text is None else findings_of(text)
     findings = " ".join(part for part in _split_findings(findings) if apart.allows_finding(part))
     if kind == "unrelated":
-        sentence = _unrelated(apart, rng)
+        sentence = " ".join(_unrelated(apart, rng) for _ in range(rng.integers(1, 4)))
     elif kind == "gibberish":
         sentence = _gibberish(apart, rng)
         if rng.random() < 0.5:
@@ -150,10 +150,22 @@ def _finish(sentence: str, findings: str, rng: np.random.Generator) -> str:
 def _absent_term(kind: str, apart: Apart, rng: np.random.Generator) -> str:
     term: Term = _pick(apart.terms, rng)
     if kind != "name":
-        defined = [other for other in apart.terms if other.definition and apart.allows(other.definition)]
-        term = _pick(defined, rng) if defined else term
+        term = _defined_term(apart, rng) or term
     name = term.name if rng.random() < 0.5 else _pick(term.names, rng)
-    return _sentence(kind, name, term.definition, rng)
+    return _sentence(kind, name, _shortened(term.definition, rng) if kind != "definition" else term.definition, rng)
+
+
+def _defined_term(apart: Apart, rng: np.random.Generator) -> Term | None:
+    """A term with a definition, long ones preferred: those of data sets are long, and length must tell nothing."""
+    if not apart.defined:
+        return None
+    weights = np.array([len(term.definition) ** 2 for term in apart.defined], dtype=float)
+    return apart.defined[int(rng.choice(len(apart.defined), p=weights / weights.sum()))]
+
+
+def _shortened(definition: str, rng: np.random.Generator) -> str:
+    """Sometimes only the first clause of a definition; for sentences that give the name as well."""
+    return re.split(r"[.;:]\s", definition)[0] if rng.random() < SHORTENED else definition
 
 
 def _gibberish(apart: Apart, rng: np.random.Generator) -> str:
@@ -203,7 +215,7 @@ def _made_up_findings(rng: np.random.Generator) -> str:
         )
         for _ in modalities
     )
-    return " ".join(f"{modality_name(m)}: {state(a, m)}" for m, a in zip(modalities.tolist(), attributes, strict=True))
+    return " ".join(f"{signal_of(m).name}: {state(a, m)}" for m, a in zip(modalities.tolist(), attributes, strict=True))
 
 
 def _made_up_outlier(rng: np.random.Generator) -> Outlier:

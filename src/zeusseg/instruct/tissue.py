@@ -10,14 +10,14 @@ from zeusseg.instruct.foreground import Image, WorkGrid
 
 DEEPEST_RIM_SHARE = 0.3
 SKULL_DIP = 0.75
-BONE_HU = 150.0
+BONE_HU = 220.0
 
 
-def inner_tissue(mask: Mask, image: Image, grid: WorkGrid, background: float) -> Mask:
+def inner_tissue(mask: Mask, image: Image, grid: WorkGrid, background: float | None) -> Mask:
     """The body without its rim: the brain where there is a skull around it, else all but the outermost blocks.
 
-    A skull shows as a dip of brightness (or, in CT, a peak) between scalp and brain, seen from the outside inwards.
-    `background` is the grey value of the air around the body.
+    In MR a skull shows as a dip of brightness between scalp and brain, seen from the outside inwards; `background` is
+    the grey value of the air around the body. None stands for CT, where bone is told by its density.
     """
     from scipy import ndimage
 
@@ -26,6 +26,9 @@ def inner_tissue(mask: Mask, image: Image, grid: WorkGrid, background: float) ->
     )
     radius = float(np.sqrt(mask.sum(axis=(0, 1)).max() * grid.edges[0] * grid.edges[1] / np.pi))
     step = min(grid.edges[:2])
+    if background is None:
+        soft = mask & (image < BONE_HU)
+        return soft & _largest_solid(soft & (depth > 1.5 * step), max(1, round(0.03 * radius / step)))
     level = np.abs(image - background)
     skull = skull_depth(depth, mask, level, step, DEEPEST_RIM_SHARE * radius)
     inner = depth > max(1.5 * step, 0.7 * skull)
@@ -74,18 +77,17 @@ def _largest_solid(mask: Mask, radius: int) -> Mask:
     return np.stack([ndimage.binary_fill_holes(whole[:, :, k]) for k in range(mask.shape[2])], axis=2)
 
 
-def evened(image: Image, tissue: Mask) -> Image:
-    """Deviation from the tissue's smooth background in robust standard deviations, 0 outside the tissue.
+def evened(image: Image, tissue: Mask, scale: float) -> Image:
+    """Deviation from the tissue's smooth background as a share of `scale`, 0 outside the tissue.
 
     The background is a polynomial of second order over the tissue (coil sensitivity, cupping, attenuation), fitted
-    again after outliers were taken out; the deviation is scaled by 1.4826 times the median absolute deviation.
+    again after outliers were taken out.
     """
     points = np.argwhere(tissue)
-    every = max(1, len(points) // 4000)
-    basis_at = _polynomial(image.shape)
-    some = points[::every]
-    values = image[tuple(some.T)].astype(np.float64)
-    basis = np.stack([term[tuple(some.T)] for term in basis_at], axis=1)
+    terms = _polynomial(image.shape)
+    some = tuple(points[:: max(1, len(points) // 4000)].T)
+    values = image[some].astype(np.float64)
+    basis = np.stack([term[some] for term in terms], axis=1)
     kept = np.ones(len(values), dtype=bool)
     weights = np.zeros(basis.shape[1])
     for _ in range(4):
@@ -93,11 +95,10 @@ def evened(image: Image, tissue: Mask) -> Image:
         rest = values - basis @ weights
         rest -= np.median(rest)
         kept = np.abs(rest) <= 2.0 * max(robust_deviation(rest), 1e-6)
-    background = sum((w * term for w, term in zip(weights, basis_at, strict=True)), np.zeros(image.shape))
-    deviation = image - background
-    centre = float(np.median(deviation[tissue]))
-    scale = max(robust_deviation(deviation[tissue]), 1e-3 * float(np.ptp(values)), 1e-6)
-    return np.where(tissue, (deviation - centre) / scale, 0.0).astype(np.float32)
+    background = np.zeros(image.shape, dtype=np.float32)
+    for weight, term in zip(weights, terms, strict=True):
+        background += np.float32(weight) * term
+    return np.where(tissue, (image - background) / np.float32(scale), np.float32(0.0))
 
 
 def robust_deviation(values: NDArray[np.floating]) -> float:
@@ -105,9 +106,9 @@ def robust_deviation(values: NDArray[np.floating]) -> float:
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
-def _polynomial(shape: tuple[int, ...]) -> list[NDArray[np.float64]]:
+def _polynomial(shape: tuple[int, ...]) -> list[Image]:
     """The terms 1, x, y, z and their products up to second order on [-1, 1], each broadcast to the shape."""
-    axes = [np.linspace(-1, 1, n) if n > 1 else np.zeros(1) for n in shape]
+    axes = [np.linspace(-1, 1, n, dtype=np.float32) if n > 1 else np.zeros(1, dtype=np.float32) for n in shape]
     x, y, z = np.meshgrid(*axes, indexing="ij")
-    terms = [np.ones(shape), x, y, x * x, y * y, x * y]
+    terms = [np.ones(shape, dtype=np.float32), x, y, x * x, y * y, x * y]
     return [*terms, z, z * z, x * z, y * z] if shape[2] > 2 else terms

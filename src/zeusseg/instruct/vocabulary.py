@@ -99,10 +99,14 @@ def content_words(text: str) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Apart:
-    """What denotes nothing in the targets: `terms`; and `forbidden`, the content words that would touch them."""
+    """What denotes nothing in the targets: `terms`; and `forbidden`, the content words that would touch them.
+
+    `defined` are those of the terms that have a definition free of forbidden words.
+    """
 
     terms: tuple[Term, ...]
     forbidden: frozenset[str]
+    defined: tuple[Term, ...]
 
     def allows(self, text: str) -> bool:
         """Whether a text shares no content word with the targets."""
@@ -134,7 +138,9 @@ def apart_from(targets: tuple[Target, ...]) -> Apart:
         and not _shares_a_word(term, names)
         and all(whole_words.isdisjoint(content_words(name)) for name in term.names)
     )
-    return Apart(kept, own_words | whole_words)
+    forbidden = own_words | whole_words
+    defined = tuple(t for t in kept if t.definition and forbidden.isdisjoint(content_words(t.definition)))
+    return Apart(kept, forbidden, defined)
 
 
 def _what_is_meant(mentioned: frozenset[Term]) -> frozenset[Term]:

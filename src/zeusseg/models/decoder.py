@@ -8,6 +8,7 @@ ones (as the text does at every decoder stage of VoxTell, and the query at the l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from einops import rearrange
@@ -20,7 +21,7 @@ from zeusseg.models.vision import ResidualBlock, normalised_convolution
 
 @dataclass
 class DecodedMasks:
-    """`masks` (batch, target, height, width) and `presence` (batch, target), both logits; `queries` (batch, target, width)."""
+    """`masks` (batch, target, height, width), `presence` (batch, target), both logits; `queries` (batch, target, width)."""
 
     masks: Tensor
     presence: Tensor
@@ -28,13 +29,13 @@ class DecodedMasks:
 
 
 class PixelDecoder(nn.Module):
-    """Encoder features, finest first, to decoded features of the same scales plus one at full resolution, finest first."""
+    """Encoder features to decoded features of the same scales plus one at full resolution; both finest first."""
 
     def __init__(self, channels: tuple[int, ...], full_resolution_channels: int = 16):
         super().__init__()
         self.channels = (full_resolution_channels, *channels)
         self.up = nn.ModuleList(
-            nn.Conv2d(coarse, fine, 1) for fine, coarse in zip(channels, channels[1:], strict=False)
+            nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels)
         )
         self.merge = nn.ModuleList(
             nn.Sequential(normalised_convolution(2 * fine, fine), ResidualBlock(fine)) for fine in channels[:-1]
@@ -82,7 +83,9 @@ class InstructionLayer(nn.Module):
         self.pixels = nn.Linear(pixel_channels, width)
         self.look = CrossAttention(width, heads)
         self.read = CrossAttention(width, heads)
-        self.think = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.think = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
 
     def forward(self, queries: Tensor, pixels: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
         """`queries` (b, t, width), `pixels` (b, c, h, w), `tokens` (b, t, word, width), `mask` (b, t, word)."""
@@ -116,7 +119,7 @@ class InstructionDecoder(nn.Module):
         self.presence = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
 
     def forward(self, pixels: list[Tensor], tokens: Tensor, mask: Tensor, pooled: Tensor) -> DecodedMasks:
-        """`pixels` finest first, each (b, c, h, w); `tokens` (b, t, word, width); `mask` (b, t, word); `pooled` (b, t, width)."""
+        """`pixels` finest first, each (b, c, h, w); `tokens` (b, t, word, width), `mask` (b, t, word), `pooled` (b, t, width)."""
         queries = self.start(pooled)
         masks: Tensor | None = None
         for i, scale in enumerate(reversed(pixels)):

@@ -2,6 +2,7 @@
 
 Zeus (arXiv 2504.07336) names the three schemes without defining them fully; these are our definitions. All of them
 take any subset of the modalities: `present` says which ones a sample has, and what an absent one holds is never seen.
+All are made of an encoder's constructor, the number of modalities, the channels of each, and the queries' width.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MakeEncoder = Callable[[int], VisionEncoder]
 class EarlyFusion(nn.Module):
     """Modalities are stacked as channels, zeros for absent ones, with a constant channel each that says who is there."""
 
-    def __init__(self, make_encoder: MakeEncoder, modalities: int, channels: int):
+    def __init__(self, make_encoder: MakeEncoder, modalities: int, channels: int, width: int):
         super().__init__()
         self.encoder = make_encoder(modalities * channels + modalities)
 
@@ -53,7 +54,7 @@ class ModalityAdapters(nn.Module):
         sizes = torch.bincount(pairs[:, 1], minlength=present.shape[1]).tolist()
         adapted = []
         for scale, feature in enumerate(features):
-            parts = feature.split(sizes)
+            parts = torch.split(feature, sizes)
             adapted.append(torch.cat([self.adapters[m][scale](part) for m, part in enumerate(parts)]))  # type: ignore[index]
         return adapted, pairs
 
@@ -61,19 +62,20 @@ class ModalityAdapters(nn.Module):
 class HybridFusion(nn.Module):
     """Features of each modality meet between encoder and decoder: a mean, weighted pixel by pixel."""
 
-    def __init__(self, make_encoder: MakeEncoder, modalities: int, channels: int):
+    def __init__(self, make_encoder: MakeEncoder, modalities: int, channels: int, width: int):
         super().__init__()
         self.read = ModalityAdapters(make_encoder, modalities, channels)
-        self.weigh = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in self.read.encoder.channels)
+        # No bias: it would shift all modalities alike, which a softmax does not see.
+        self.weigh = nn.ModuleList(nn.Conv2d(c, 1, 1, bias=False) for c in self.read.encoder.channels)
 
     def forward(self, images: Tensor, present: Tensor, decode: Decode) -> DecodedMasks:
         features, pairs = self.read(images, present)
         fused = []
         for feature, weigh in zip(features, self.weigh, strict=True):
-            # A softmax over the modalities that a sample has: exponentials, summed per sample.
-            weights = weigh(feature).clamp(-10, 10).exp()
-            totals = feature.new_zeros(len(images), *feature.shape[1:]).index_add(0, pairs[:, 0], feature * weights)
-            norms = feature.new_zeros(len(images), 1, *feature.shape[2:]).index_add(0, pairs[:, 0], weights)
+            # A softmax over the modalities that a sample has: exponentials (in 32 bits), summed per sample.
+            weights = weigh(feature).float().clamp(-10, 10).exp()
+            totals = weights.new_zeros(len(images), *feature.shape[1:]).index_add(0, pairs[:, 0], feature * weights)
+            norms = weights.new_zeros(len(images), 1, *feature.shape[2:]).index_add(0, pairs[:, 0], weights)
             fused.append(totals / norms)
         return decode(fused)
 
@@ -81,10 +83,10 @@ class HybridFusion(nn.Module):
 class LateFusion(nn.Module):
     """Every modality gives its own masks; they meet after the decoder, weighted by how sure each query is."""
 
-    def __init__(self, make_encoder: MakeEncoder, modalities: int, channels: int, width: int = 128):
+    def __init__(self, make_encoder: MakeEncoder, modalities: int, channels: int, width: int):
         super().__init__()
         self.read = ModalityAdapters(make_encoder, modalities, channels)
-        self.confidence = nn.Linear(width, 1)
+        self.confidence = nn.Linear(width, 1, bias=False)
 
     def forward(self, images: Tensor, present: Tensor, decode: Decode) -> DecodedMasks:
         features, pairs = self.read(images, present)

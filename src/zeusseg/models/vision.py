@@ -1,7 +1,8 @@
-"""Vision encoders: an image in, features at several scales out. A pretrained one is one more entry of the dictionary."""
+"""Vision encoders: an image in, features at several scales out. A pretrained one is one more dictionary entry."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -54,7 +55,7 @@ class CompactEncoder(nn.Module):
         self.strides = tuple(2 ** (i + 1) for i in range(len(channels)))
         self.stem = normalised_convolution(4 * in_channels, channels[0])
         self.stages = nn.ModuleList([nn.Sequential(ResidualBlock(channels[0]))])
-        for previous, current in zip(channels, channels[1:], strict=False):
+        for previous, current in pairwise(channels):
             self.stages.append(nn.Sequential(normalised_convolution(previous, current, 2), ResidualBlock(current)))
 
     def forward(self, image: Tensor) -> list[Tensor]:

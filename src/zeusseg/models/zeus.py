@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,7 @@ class ZeusOutput:
     presence: Tensor
 
 
-def pick(kind: str, choices: dict[str, type], name: str) -> type:
+def pick(kind: str, choices: Mapping[str, type], name: str) -> type:
     """The part of that name; an unknown one is refused with the names there are."""
     if name not in choices:
         raise ValueError(f"unknown {kind} {name!r}: expected one of {', '.join(sorted(choices))}")
@@ -50,7 +50,7 @@ class ZeusModel(nn.Module):
         encoder = pick("vision encoder", VISION_ENCODERS, vision)
         self.text = pick("text encoder", TEXT_ENCODERS, text)(width)
         self.fusion = pick("fusion", FUSIONS, fusion)(
-            lambda inputs: encoder(inputs, tuple(vision_channels)), modalities, channels
+            lambda inputs: encoder(inputs, tuple(vision_channels)), modalities, channels, width
         )
         self.pixels = PixelDecoder(tuple(vision_channels))
         self.decoder = InstructionDecoder(self.pixels.channels, width)

@@ -67,5 +67,6 @@ class StepLog(Callback):
         means = [f"{self.sums[name] / self.count:.5f}" for name in self.columns[1:5]]
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([trainer.global_step, *means, f"{rate:.3g}", f"{time.monotonic() - self.started:.1f}"])
+            seconds = f"{time.monotonic() - self.started:.1f}"
+            csv.writer(file).writerow([trainer.global_step, *means, f"{rate:.3g}", seconds])
         self.sums, self.count = {}, 0

@@ -22,14 +22,14 @@ class ModelConfig(Part):
     vision: str = "compact"
     vision_channels: tuple[int, ...] = (24, 48, 96, 160, 224)
     text: str = "subword"
-    width: int = Field(128, gt=0, multiple_of=8)
+    width: int = Field(default=128, gt=0, multiple_of=8)
 
 
 class SlicesConfig(Part):
-    """How cases are cut: `context` neighbours on each side, `pixel_mm` or None for pixels as they are, `crop` (rows, columns)."""
+    """How cases are cut: `context` neighbours each side, `pixel_mm` (None: pixels as they are), `crop` (rows, columns)."""
 
-    context: int = Field(1, ge=0)
-    pixel_mm: float | None = Field(None, gt=0)
+    context: int = Field(default=1, ge=0)
+    pixel_mm: float | None = Field(default=None, gt=0)
     crop: tuple[int, int] = (192, 192)
 
 
@@ -37,20 +37,20 @@ class FitConfig(Part):
     """The loop. Steps, not minutes, so that a seed repeats."""
 
     seed: int = 0
-    steps: int = Field(1000, gt=0)
-    batch_size: int = Field(8, gt=0)
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    modality_dropout: float = Field(0.5, ge=0, le=1)
-    foreground: float = Field(0.6, ge=0, le=1)
-    absent_targets: int = Field(2, ge=0)
+    steps: int = Field(default=1000, gt=0)
+    batch_size: int = Field(default=8, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    modality_dropout: float = Field(default=0.5, ge=0, le=1)
+    foreground: float = Field(default=0.6, ge=0, le=1)
+    absent_targets: int = Field(default=2, ge=0)
     mirror: bool = True
-    average_decay: float = Field(0.99, ge=0, lt=1)
-    steps_per_round: int = Field(50, gt=0)
+    average_decay: float = Field(default=0.99, ge=0, lt=1)
+    steps_per_round: int = Field(default=50, gt=0)
 
 
 class TrainConfig(Part):
-    """A whole run. `split` gives sizes for the draw where the data come without `splits.json`: shares, or numbers of patients."""
+    """A whole run. `split` sizes the draw where the data come without `splits.json`: shares, or numbers of patients."""
 
     writer: str = "measured"
     split: dict[str, float | int] = {"val": 0.2}

@@ -1,4 +1,4 @@
-"""The loop: lightning's Trainer over the stream of samples, with logs, a progress bar and checkpoints to resume from."""
+"""The loop: lightning's Trainer over the stream of samples, with logs, a progress bar and checkpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from zeusseg.case import Target
-from zeusseg.errors import UsageError
 from zeusseg.inference.slices import Slicing
 from zeusseg.models.zeus import ZeusModel
 from zeusseg.training.callbacks import StepLog, StepProgress
@@ -23,14 +22,14 @@ from zeusseg.training.machine import fast_precision, keep_freed_memory
 from zeusseg.training.module import TrainingModule
 from zeusseg.training.samples import PreparedCase, RoundSampler, SampleStream, collate
 
-LAST = "last.ckpt"
+LAST = "last"
 
 
 def fit(
     model: ZeusModel, cases: Sequence[PreparedCase], targets: Sequence[Target], slicing: Slicing, config: TrainConfig,
     run: Path, *, resume: bool, progress: bool,
 ) -> None:
-    """Train `model` in place; it ends with the averaged weights.
+    """Train `model` in place; it ends with the averaged weights. With `resume`, goes on from the last checkpoint.
 
     Writes `run/checkpoints/last.ckpt` after every round and logs to `run/tensorboard` and `run/log.csv`.
     """
@@ -38,7 +37,7 @@ def fit(
     quiet_lightning()
     options = config.fit
     stream = SampleStream(cases, targets, slicing, config.slices.crop, options)
-    sampler = RoundSampler(stream, options.steps_per_round * options.batch_size)
+    sampler = RoundSampler(lambda: trainer.global_step, options.steps_per_round, options.batch_size)
     loader = DataLoader(
         stream, options.batch_size, sampler=sampler, collate_fn=collate, num_workers=1, persistent_workers=True,
         prefetch_factor=4, worker_init_fn=_one_thread,
@@ -54,17 +53,19 @@ def fit(
         log_every_n_steps=10,
         callbacks=[
             EMAWeightAveraging(decay=options.average_decay),
-            ModelCheckpoint(checkpoints, save_last=True, save_top_k=0, every_n_epochs=1, save_on_train_epoch_end=True),
+            ModelCheckpoint(
+                checkpoints, filename=LAST, save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
+            ),
             StepLog(run / "log.csv"),
             *([StepProgress(options.steps)] if progress else []),
         ],
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    checkpoint = checkpoints / LAST
-    if resume and not checkpoint.is_file():
-        raise UsageError(f"nothing to resume in {run}: there is no {checkpoint}; train without --resume")
-    trainer.fit(module, loader, ckpt_path=checkpoint if resume else None, weights_only=True)
+    checkpoint = checkpoints / f"{LAST}.ckpt"
+    # A run that was stopped before its first checkpoint starts again from its first step.
+    goes_on = resume and checkpoint.is_file()
+    trainer.fit(module, loader, ckpt_path=checkpoint if goes_on else None, weights_only=True)
 
 
 def _one_thread(worker: int) -> None:

@@ -24,9 +24,12 @@ class TrainingModule(LightningModule):
         self.model, self.fit_config, self.loss = model, fit, MaskLoss()
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
+        # Dropout follows from the step, so that a resumed run draws what an uninterrupted one would have drawn.
+        torch.manual_seed((self.fit_config.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
         encoded = self.model.encode_text(batch.texts)
         losses = self.loss(self.model(batch.images, batch.present, encoded, batch.which), batch.masks)
-        self.log_dict({f"train/{name}": value.detach() for name, value in vars(losses).items()}, batch_size=len(batch.masks))
+        parts = {f"train/{name}": value.detach() for name, value in vars(losses).items()}
+        self.log_dict(parts, batch_size=len(batch.masks))
         self.log("loss", losses.total.detach(), prog_bar=True, logger=False)
         return losses.total
 

@@ -47,8 +47,11 @@ def train(
     from lightning.pytorch import seed_everything
 
     started = time.monotonic()
-    if (run / "config.yaml").exists() and not resume:
-        raise UsageError(f"{run} already holds a run: choose another --out, or go on with --resume")
+    if (run / "config.yaml").exists() != resume:
+        raise UsageError(
+            f"nothing to resume in {run}: train without --resume" if resume
+            else f"{run} already holds a run: choose another --out, or go on with --resume"
+        )
     splits = run_splits(config, dataset, run)
     write_text(run / "config.yaml", write_config(config))
     write_text(run / "targets.yaml", dump_targets_file(dataset))
@@ -70,6 +73,9 @@ def train(
         **config.model.model_dump(mode="json"),
     }
     model = ZeusModel(**parts)
+    if config.writer == "none":
+        # Without words, words for absent targets would be the only ones, and give themselves away.
+        config = config.model_copy(update={"fit": config.fit.model_copy(update={"absent_targets": 0})})
     fit(model, cases, dataset.targets, slicing, config, run, resume=resume, progress=progress)
     loaded = LoadedModel(model, parts, dataset.modalities, dataset.targets, slicing, config.writer)
     save_model(run / "model.safetensors", loaded)

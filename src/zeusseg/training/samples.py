@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,7 @@ class PreparedCase:
 
 @dataclass
 class Batch:
-    """`images` (b, m, c, h, w), `present` (b, m), `masks` (b, t, h, w), the distinct `texts`, and `which` (b, t) of them."""
+    """`images` (b, m, c, h, w), `present` (b, m), `masks` (b, t, h, w), distinct `texts`, and `which` (b, t) of them."""
 
     images: Tensor
     present: Tensor
@@ -82,15 +82,15 @@ class SampleStream(Dataset[dict[str, object]]):
         case = self.cases[rng.integers(len(self.cases))]
         plane = self._draw_plane(case, rng)
         chosen = self._draw_targets(case, plane, rng)
-        images, masks = self.slicing_crop(case, plane, chosen, rng)
+        images, masks = self._crop(case, plane, chosen, rng)
         mirrored = self.fit.mirror and rng.random() < 0.5
         if mirrored:
             images, masks = images.flip(-1), masks.flip(-1)
         images, masks = augment(images, masks, rng)
         present = self._draw_modalities(case.stack.present, rng)
-        texts = [self._draw_text(case.texts[t], self.targets[t], mirrored, rng) for t in chosen]
-        source = case.texts[chosen[0]]
-        texts += [absent_text(self.targets, rng, source) for _ in range(self.fit.absent_targets)]
+        written = [self._as_seen(case.texts[t], self.targets[t], mirrored) for t in chosen]
+        texts = [reword(text, self.targets[t], rng) for text, t in zip(written, chosen, strict=True)]
+        texts += [absent_text(self.targets, rng, written[0]) for _ in range(self.fit.absent_targets)]
         empty = masks.new_zeros(self.fit.absent_targets, *masks.shape[1:])
         return {"images": images, "present": present, "masks": torch.cat([masks, empty]), "texts": texts}
 
@@ -107,7 +107,7 @@ class SampleStream(Dataset[dict[str, object]]):
         order.sort(key=lambda t: not case.masks[t, plane].any())
         return sorted(order[:TARGETS_PER_SLICE])
 
-    def slicing_crop(
+    def _crop(
         self, case: PreparedCase, plane: int, chosen: Sequence[int], rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """A crop of the slice; where the slice holds targets, more often than not around one of their pixels."""
@@ -131,10 +131,10 @@ class SampleStream(Dataset[dict[str, object]]):
         kept = rng.choice(there, size=rng.integers(1, len(there)), replace=False)
         return torch.zeros_like(present).index_fill(0, torch.as_tensor(kept), True)
 
-    def _draw_text(self, text: str, target: Target, mirrored: bool, rng: np.random.Generator) -> str:
-        if mirrored and (findings := findings_of(text, target)):
-            text = text.replace(findings, mirror_words(findings))
-        return reword(text, target, rng)
+    def _as_seen(self, text: str, target: Target, mirrored: bool) -> str:
+        """The instruction with the findings of a mirrored patient mirrored; names and definitions stay."""
+        findings = findings_of(text, target)
+        return text.replace(findings, mirror_words(findings)) if mirrored and findings else text
 
 
 def pad_to(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -164,17 +164,18 @@ def collate(samples: Sequence[dict[str, object]]) -> Batch:
 
 
 class RoundSampler(Sampler[int]):
-    """Sample numbers of one round of the stream; the loop says which round it is, also after a resumption."""
+    """Sample numbers of the next round of the endless stream, counted from the steps that were taken.
 
-    def __init__(self, stream: Sized, per_round: int):
-        self.stream, self.per_round, self.epoch = stream, per_round, 0
+    `steps_taken` is asked at the start of each round. (Lightning's own count of rounds is one short after a
+    resumption, so it would show samples twice.)
+    """
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+    def __init__(self, steps_taken: Callable[[], int], steps_per_round: int, batch_size: int):
+        self.steps_taken, self.steps_per_round, self.batch_size = steps_taken, steps_per_round, batch_size
 
     def __iter__(self) -> Iterator[int]:
-        first = self.epoch * self.per_round
-        return iter(range(first, min(first + self.per_round, len(self.stream))))
+        first = self.steps_taken() * self.batch_size
+        return iter(range(first, first + len(self)))
 
     def __len__(self) -> int:
-        return min(self.per_round, len(self.stream) - self.epoch * self.per_round)
+        return self.steps_per_round * self.batch_size

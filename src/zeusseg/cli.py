@@ -1,0 +1,192 @@
+"""The command line. Thin: each command checks its words, imports what it needs, and calls a function of its name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from zeusseg.errors import UsageError
+
+if TYPE_CHECKING:
+    from zeusseg.datasets import Dataset
+
+app = typer.Typer(
+    help="Segment medical images from instructions written from the images themselves. Research software, not for "
+    "clinical use. Exit code 0: all done; 1: done except for the cases that are listed; 2: nothing done.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Data = Annotated[Path, typer.Argument(help="Folder of cases; its layout is recognised.", metavar="DATA")]
+Layout = Annotated[str | None, typer.Option(help="brats, msd, nnunet, medvlsm or folder, where recognition is wrong.")]
+Targets = Annotated[Path | None, typer.Option("--targets", help="YAML that names targets, modalities and patients.")]
+Split = Annotated[str | None, typer.Option(help="Only the cases of this split.")]
+
+
+@app.command()
+def info(data: Data, layout: Layout = None, targets: Targets = None) -> None:
+    """Say what is in a folder: cases, modalities, grids, targets, problems."""
+    from zeusseg.datasets import describe, load_dataset
+
+    description = describe(load_dataset(data, layout, targets))
+    typer.echo(description.to_text())
+    if description.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def instruct(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The instruction file (JSONL); an existing one is filled up.")],
+    writer: Annotated[str, typer.Option(help="measured, name, none, shuffled or file:PATH.")] = "measured",
+    split: Split = None,
+    seed: Annotated[int, typer.Option(help="Seed of the writer `shuffled`.")] = 0,
+    layout: Layout = None,
+    targets: Targets = None,
+) -> None:
+    """Write findings and one instruction per case and target, from the images alone."""
+    from zeusseg.datasets import load_dataset
+    from zeusseg.instruct.write import write_instructions
+    from zeusseg.instruct.writers import make_writer
+
+    dataset = load_dataset(data, layout, targets)
+    ids = split_cases(dataset, split, [])
+    written = write_instructions(dataset, make_writer(writer, source=dataset, seed=seed), out, case_ids=ids)
+    typer.echo(f"{len(written.instructions)} instructions of {len(ids) - len(written.failures)} cases in {out}")
+    finish(written.failures, done=bool(written.instructions))
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="Configuration (YAML), for example configs/lgg.yaml.")],
+    data: Annotated[Path, typer.Option(help="Folder of labelled cases.")],
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the configuration.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    layout: Layout = None,
+    targets: Targets = None,
+) -> None:
+    """Train one model."""
+    from zeusseg.datasets import load_dataset
+    from zeusseg.training.config import read_config
+
+    settings = read_config(config, set_)
+    dataset = load_dataset(data, layout, targets)
+    from zeusseg.training.run import train as train_run
+
+    trained = train_run(settings, dataset, out, resume=resume)
+    typer.echo(f"trained into {trained.folder}")
+    finish(trained.failures, done=True)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run folder that `train` wrote.")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Where the masks go: OUT/CASE/TARGET.nii.gz.")],
+    split: Split = None,
+    instructions: Annotated[Path | None, typer.Option(help="Instruction file, instead of the run's writer.")] = None,
+    text: Annotated[str | None, typer.Option(help="One instruction for every case, word for word.")] = None,
+    modalities: Annotated[str | None, typer.Option(help="Use only these, for example t1,flair.")] = None,
+    multilabel: Annotated[bool, typer.Option("--multilabel", help="Also write one label map per case.")] = False,
+    layout: Layout = None,
+    targets: Targets = None,
+) -> None:
+    """Segment cases with a trained run."""
+    if instructions is not None and text is not None:
+        raise UsageError("give --instructions or --text, not both")
+    from zeusseg.files import write_text
+    from zeusseg.inference.predict import predict as predict_cases
+
+    dataset = data_for(run, data, layout, targets)
+    ids = split_cases(dataset, split, [run])
+    splits = run / "splits.json"
+    if splits.is_file():
+        # Beside the masks, so that `evaluate --split` knows the draw that this run was trained with.
+        write_text(out / "splits.json", splits.read_text(encoding="utf-8"))
+    predicted = predict_cases(
+        run, dataset, out, case_ids=ids, instructions=instructions, text=text,
+        modalities=modalities.split(",") if modalities else None, multilabel=multilabel,
+    )
+    typer.echo(f"{len(predicted.done)} cases in {out}")
+    finish(predicted.failures, done=bool(predicted.done))
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="Folder that `predict` wrote.")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Where scores.csv, summary.json and report.html go.")],
+    split: Split = None,
+    layout: Layout = None,
+    targets: Targets = None,
+) -> None:
+    """Score masks against the labels, with intervals, and make the report."""
+    from zeusseg.datasets import load_dataset
+    from zeusseg.report.evaluate import evaluate as evaluate_predictions
+
+    dataset = load_dataset(data, layout, targets)
+    evaluation = evaluate_predictions(predictions, dataset, out, split_ids=split_cases(dataset, split, [predictions]))
+    typer.echo(evaluation.to_text())
+    typer.echo(f"report: {out / 'report.html'}")
+    if evaluation.failures or evaluation.unscored:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="Folder for everything that is made.")] = Path("demo")) -> None:
+    """The whole way on phantoms: instructions, training, masks, scores, report. A few minutes on a laptop."""
+    from zeusseg.demo import run_demo
+
+    run_demo(out)
+
+
+def data_for(run: Path, data: Path, layout: str | None, targets: Path | None) -> Dataset:
+    """The data in its own words; in the run's, where its own name none of the model's modalities."""
+    from zeusseg.datasets import load_dataset
+    from zeusseg.inference.load import load_model
+
+    dataset = load_dataset(data, layout, targets)
+    own = run / "targets.yaml"
+    if targets is None and own.is_file() and not set(dataset.modalities) & set(load_model(run).modalities):
+        return load_dataset(data, layout, own)
+    return dataset
+
+
+def split_cases(dataset: Dataset, split: str | None, drawn_in: list[Path]) -> list[str]:
+    """The cases of a split of the data, or of the draw that a run (or the predictions made with it) keeps."""
+    from zeusseg.datasets.splits import read_splits
+
+    if split is None:
+        return list(dataset.case_ids)
+    kept = [folder / "splits.json" for folder in drawn_in if (folder / "splits.json").is_file()]
+    splits = dataset.splits or (read_splits(kept[0]) if kept else {})
+    if split not in splits:
+        raise UsageError(f"there is no split {split!r}: there are {', '.join(splits) or 'none'}")
+    unknown = sorted(set(splits[split]) - set(dataset.case_ids))
+    if unknown:
+        raise UsageError(f"split {split!r} names the case {unknown[0]!r}, which {dataset.root} does not hold")
+    return list(splits[split])
+
+
+def finish(failures: dict[str, str], *, done: bool) -> None:
+    """List what was left out, and exit 1 for some or 2 for all of it."""
+    for case_id, reason in failures.items():
+        typer.echo(f"left out: {case_id}: {reason}", err=True)
+    if failures:
+        raise typer.Exit(1 if done else 2)
+
+
+def main() -> NoReturn:
+    """The entry point: a wrong call is one line on stderr and exit code 2."""
+    try:
+        app()
+    except UsageError as error:
+        typer.echo(f"zeusseg: {error}", err=True)
+        sys.exit(2)
+    sys.exit(0)

@@ -1,0 +1,210 @@
+"""From a run and a folder of cases to a folder of masks: each case by itself, so that a bad one costs only itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zeusseg.case import Array, Case, CaseSource, Target, Volume
+from zeusseg.errors import BadInputError, UsageError
+from zeusseg.files import target_file_name, write_text
+from zeusseg.inference.load import LoadedModel, load_model
+from zeusseg.inference.segment import SegmentedTarget, segment
+from zeusseg.instruct.instruction import Instruction, read_instructions
+from zeusseg.instruct.write import write_instructions
+from zeusseg.instruct.writers import make_writer
+from zeusseg.io import write_mask, write_volume
+
+TEXT_TARGET = "text"
+RECORD = "prediction.json"
+
+
+@dataclass
+class Predictions:
+    """Where the masks lie, the cases that were predicted (now or by an earlier call), and why the others were not."""
+
+    folder: Path
+    done: list[str]
+    failures: dict[str, str]
+
+
+@dataclass(frozen=True)
+class WithModalities:
+    """A source of cases that shows only some modalities, and never labels."""
+
+    source: CaseSource
+    names: tuple[str, ...]
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return self.source.targets
+
+    @property
+    def case_ids(self) -> tuple[str, ...]:
+        return self.source.case_ids
+
+    def read(self, case_id: str, *, labels: bool = True) -> Case:
+        return self.source.read(case_id, labels=False).with_modalities(self.names)
+
+
+def predict(
+    run: Path,
+    source: CaseSource,
+    out: Path,
+    *,
+    case_ids: Sequence[str] | None = None,
+    instructions: Path | None = None,
+    text: str | None = None,
+    modalities: Sequence[str] | None = None,
+    multilabel: bool = False,
+    progress: bool = True,
+) -> Predictions:
+    """Write a mask per case and target under `out`, with `prediction.json` beside them.
+
+    The words come from `instructions` (a file), or from `text` (one target called "text", word for word), or from
+    the run's own writer. A case predicted before with the same model, words and modalities is not done again.
+    Raises `UsageError` where the run, the instruction file or a modality cannot be used, and for oracle text.
+    """
+    loaded = load_model(run)
+    shown = WithModalities(source, _modalities(loaded, modalities))
+    ids = list(source.case_ids if case_ids is None else case_ids)
+    lines, failures = _instructions(loaded, shown, out, ids, instructions, text, progress)
+    model_digest = hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    done = []
+    for case_id in _with_progress([i for i in ids if i not in failures], progress):
+        key = _key(model_digest, lines[case_id], shown.names, multilabel)
+        if not _is_done(out / case_id, key):
+            try:
+                _predict_case(loaded, shown, case_id, lines[case_id], out, key, multilabel, device)
+            except BadInputError as error:
+                failures[case_id] = str(error)
+                continue
+        done.append(case_id)
+    return Predictions(out, done, failures)
+
+
+def _modalities(loaded: LoadedModel, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    unknown = sorted(set(wanted or ()) - set(loaded.modalities))
+    if unknown:
+        raise UsageError(f"the model knows no modality {unknown[0]!r}: it knows {', '.join(loaded.modalities)}")
+    return tuple(m for m in loaded.modalities if wanted is None or m in wanted)
+
+
+def _instructions(
+    loaded: LoadedModel, source: CaseSource, out: Path, ids: Sequence[str], path: Path | None, text: str | None,
+    progress: bool,
+) -> tuple[dict[str, list[Instruction]], dict[str, str]]:
+    """The instructions of each case, and why a case has none."""
+    if text is not None:
+        return {case_id: [Instruction(case_id, TEXT_TARGET, text, writer="text")] for case_id in ids}, {}
+    failures: dict[str, str] = {}
+    if path is not None:
+        try:
+            found = read_instructions(path)
+        except BadInputError as error:
+            raise UsageError(str(error)) from error
+    else:
+        writer = make_writer(loaded.writer, source=source)
+        written = write_instructions(
+            source, writer, out / "instructions.jsonl", targets=loaded.targets, case_ids=ids, progress=progress
+        )
+        found, failures = written.instructions, dict(written.failures)
+    oracle = next((line for line in found if line.oracle), None)
+    if oracle is not None:
+        raise UsageError(
+            f"the instruction for case {oracle.case!r}, target {oracle.target!r} is oracle text (made from the "
+            "reference mask): only `zeusseg study` may use it"
+        )
+    lines: dict[str, list[Instruction]] = {case_id: [] for case_id in ids}
+    for line in found:
+        lines.get(line.case, []).append(line)
+    for case_id in ids:
+        if not lines[case_id]:
+            failures.setdefault(case_id, f"case {case_id!r} has no instruction" + (f" in {path}" if path else ""))
+    return lines, failures
+
+
+def _predict_case(
+    loaded: LoadedModel, source: CaseSource, case_id: str, lines: Sequence[Instruction], out: Path, key: str,
+    multilabel: bool, device: str,
+) -> None:
+    started = time.monotonic()
+    case = source.read(case_id, labels=False)
+    segmented = segment(loaded, case, {line.target: line.text for line in lines}, device=device)
+    folder = out / case_id
+    entries: dict[str, Any] = {}
+    for line in lines:
+        found = segmented[line.target]
+        file = write_mask(folder / target_file_name(line.target), found.mask, case.reference)
+        entries[line.target] = {
+            "presence": round(found.presence, 4),
+            "empty_reason": found.empty_reason,
+            "instruction": line.text,
+            "findings": dict(line.findings),
+            "file": file.name,
+            "voxels": int(found.mask.sum()),
+        }
+    if multilabel:
+        labels = multilabel_map(segmented, loaded.targets)
+        write_volume(folder / f"labels{_suffix(case.reference)}", labels, case.reference, labels.dtype)
+    record = {
+        "case": case_id,
+        "targets": entries,
+        "modalities_used": [name for name in case.images if name in loaded.modalities],
+        "notices": list(case.notices),
+        "versions": {name: version(name) for name in ("zeusseg", "torch")},
+        "seconds": round(time.monotonic() - started, 2),
+        "key": key,
+    }
+    # Written last: a case whose record is there is complete.
+    write_text(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
+
+
+def multilabel_map(segmented: Mapping[str, SegmentedTarget], targets: Sequence[Target]) -> Array:
+    """One label map (x, y, z) of the data set's own values; where masks overlap the more probable wins.
+
+    A region that unites several values has no value of its own and is left to its parts. Raises `UsageError` where
+    no target has a value of its own.
+    """
+    single = [t for t in targets if t.name in segmented and len(t.values) == 1]
+    if not single:
+        raise UsageError("--multilabel needs a target with a label value of its own: none of these targets has one")
+    probabilities = np.stack([np.where(segmented[t.name].mask, segmented[t.name].probability, 0.0) for t in single])
+    values = np.array([0, *(t.values[0] for t in single)])
+    best = np.where(probabilities.max(axis=0) > 0, probabilities.argmax(axis=0) + 1, 0)
+    return values[best].astype(np.uint8 if values.max() < 256 else np.uint16)
+
+
+def _suffix(reference: Volume) -> str:
+    return ".png" if reference.file_grid.kind == "picture" else ".nii.gz"
+
+
+def _key(model_digest: str, lines: Sequence[Instruction], modalities: Sequence[str], multilabel: bool) -> str:
+    """What a prediction follows from; the same key means the same masks."""
+    parts = [model_digest, [(line.target, line.text) for line in lines], list(modalities), multilabel]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _is_done(folder: Path, key: str) -> bool:
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return record.get("key") == key and all((folder / e["file"]).is_file() for e in record["targets"].values())
+
+
+def _with_progress(ids: Sequence[str], progress: bool) -> Iterable[str]:
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(ids, "predict", console=Console(stderr=True), transient=True, disable=not progress)

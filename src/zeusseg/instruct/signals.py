@@ -1,0 +1,60 @@
+"""What bright and dark mean in each modality: its name, radiology's words, and what healthy tissue looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What is known of a modality before looking.
+
+    Contrasts are shares of the tissue's own brightness (in CT of 60 HU). `least_bright` and `least_dark` is what an
+    area must differ by to be no ordinary difference between tissues (grey and white matter, say); `fluid` is how
+    fluid looks, which fills the ventricles and must not be taken for a finding.
+    """
+
+    name: str
+    bright: str = "hyperintense"
+    dark: str = "hypointense"
+    least_bright: float = 0.25
+    least_dark: float = 0.25
+    fluid: Literal["bright", "dark"] | None = None
+
+
+T1 = Signal("T1", least_bright=0.35, least_dark=0.1, fluid="dark")
+T1_CONTRAST = Signal("T1 after contrast", least_bright=0.25, least_dark=0.1, fluid="dark")
+T2 = Signal("T2", least_bright=0.3, least_dark=0.4, fluid="bright")
+FLAIR = Signal("FLAIR", least_bright=0.25, least_dark=0.4, fluid="dark")
+CT = Signal("CT", "hyperdense", "hypodense", least_bright=0.15, least_dark=0.1, fluid="dark")
+SIGNALS: dict[str, Signal] = {
+    "t1": T1,
+    "t1w": T1,
+    "t1ce": T1_CONTRAST,
+    "t1c": T1_CONTRAST,
+    "t1gd": T1_CONTRAST,
+    "t1post": T1_CONTRAST,
+    "t2": T2,
+    "t2w": T2,
+    "flair": FLAIR,
+    "pd": Signal("proton density"),
+    "adc": Signal("ADC", fluid="bright"),
+    "dwi": Signal("DWI", fluid="dark"),
+    "cine": Signal("cine MRI"),
+    "mri": Signal("MRI"),
+    "mr": Signal("MRI"),
+    "ct": CT,
+    "us": Signal("ultrasound", "hyperechoic", "hypoechoic"),
+    "rgb": Signal("colour picture", "bright", "dark"),
+}
+
+
+def signal_of(modality: str) -> Signal:
+    """What is known of a modality; of an unknown one only its name.
+
+    >>> signal_of("FLAIR").name, signal_of("xa").name
+    ('FLAIR', 'XA')
+    """
+    known = SIGNALS.get(modality.casefold())
+    return known or Signal(modality.upper() if len(modality) <= 4 else modality, "bright", "dark")

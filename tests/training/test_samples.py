@@ -1,0 +1,90 @@
+"""Training samples: repeatable by number, honest about what is there, worded in many ways."""
+
+import numpy as np
+import pytest
+import torch
+
+from zeusseg.case import Case, Target, Volume
+from zeusseg.inference.slices import Slicing
+from zeusseg.training.config import FitConfig
+from zeusseg.training.samples import RoundSampler, SampleStream, collate, mirror_words, pad_to, prepare
+
+TARGETS = (Target("lesion", (1,), ("tumor",), "a bright spot"), Target("cyst", (2,), (), "a dark spot"))
+SLICING = Slicing(context=1)
+
+
+def volume(array: np.ndarray) -> Volume:
+    return Volume.from_file(array, np.diag([1.0, 1.0, 4.0, 1.0]))
+
+
+@pytest.fixture(scope="module")
+def stream() -> SampleStream:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((40, 36, 5), dtype=np.uint8)
+    labels[10:20, 10:20, 1:3] = 1
+    images = {m: volume(rng.normal(100, 20, labels.shape) + 80 * (labels == 1)) for m in ("flair", "t1")}
+    case = Case("c", "p", images, volume(labels))
+    prepared = prepare(case, TARGETS, ["the lesion", "the cyst"], ("flair", "t1", "t2"), SLICING)
+    return SampleStream([prepared], TARGETS, SLICING, (32, 32), FitConfig(steps=10, batch_size=4, absent_targets=2))
+
+
+def test_a_sample_follows_from_its_number_alone(stream):
+    first = stream[3]
+    stream[7]
+    again = stream[3]
+    assert first["texts"] == again["texts"]
+    torch.testing.assert_close(first["images"], again["images"])
+    assert not torch.equal(first["images"], stream[4]["images"])
+
+
+def test_shapes_and_absent_targets(stream):
+    sample = stream[0]
+    assert sample["images"].shape == (3, 3, 32, 32)
+    assert sample["masks"].shape == (4, 32, 32)
+    assert len(sample["texts"]) == 4
+    assert not sample["masks"][1:].any()  # the cyst is nowhere, and the last two targets are made up
+
+
+def test_right_words_go_with_masks_and_absent_words_with_none(stream):
+    texts_with_masks = set()
+    for i in range(40):
+        sample = stream[i]
+        texts_with_masks |= {t for t, m in zip(sample["texts"], sample["masks"], strict=True) if m.any()}
+    assert len(texts_with_masks) > 5
+    words = ("lesion", "tumor", "bright spot")
+    assert all(any(word in text.lower() for word in words) for text in texts_with_masks)
+
+
+def test_modalities_are_dropped_but_never_all_and_never_made_up(stream):
+    drawn = {tuple(stream[i]["present"].tolist()) for i in range(40)}
+    assert drawn == {(True, True, False), (True, False, False), (False, True, False)}
+
+
+def test_planes_that_hold_a_target_are_known(stream):
+    assert stream.cases[0].planes_of_target == ((1, 2), ())
+
+
+def test_a_batch_lists_each_text_once(stream):
+    batch = collate([stream[0], stream[0]])
+    assert len(batch.texts) == len(set(batch.texts))
+    assert torch.equal(batch.which[0], batch.which[1])
+    assert [batch.texts[i] for i in batch.which[0]] == stream[0]["texts"]
+
+
+def test_a_round_goes_on_where_the_steps_taken_ended():
+    taken = 0
+    sampler = RoundSampler(lambda: taken, steps_per_round=2, batch_size=3)
+    assert (list(sampler), len(sampler)) == ([0, 1, 2, 3, 4, 5], 6)
+    taken = 5
+    assert list(sampler) == [15, 16, 17, 18, 19, 20]
+
+
+def test_a_mirrored_patient_has_left_and_right_exchanged():
+    assert mirror_words("Left frontal, right of it; leftover") == "Right frontal, left of it; leftover"
+
+
+def test_padding_is_even_and_uses_the_lowest_value():
+    padded = pad_to(torch.full((1, 2, 3), 5.0).index_fill(2, torch.tensor([0]), -1.0), (4, 6))
+    assert padded.shape == (1, 4, 6)
+    assert padded[0, 0].tolist() == [-1.0] * 6
+    assert padded[0, 1].tolist() == [-1.0, -1.0, 5.0, 5.0, -1.0, -1.0]
