@@ -17,9 +17,6 @@ LEAST_SHARE = 0.0008
 LARGEST_SHARE = 0.3
 LEAST_STEP = 0.5
 PIECES_PER_CUT = 6
-FLUID_IS_DARKER_BY = 0.5
-VOID_IS_DARKER_BY = 0.75
-FLUID_SHARE_OF_BRIGHTEST = 0.85
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +49,7 @@ def find_areas(
         opposite = ndimage.maximum_filter(opened, footprint=disc(thin))
     least = max(8.0, LEAST_SHARE * float(tissue.sum()))
     ordinary = signal.least_bright if polarity == "bright" else signal.least_dark
-    highest = _fluid_level(level[tissue], polarity, signal)
+    highest = signal.most_bright if polarity == "bright" else signal.most_dark
     areas: list[Area] = []
     for cut in CUTS:
         if cut < 2.0 * noise or cut < 0.5 * ordinary:
@@ -70,20 +67,9 @@ def find_areas(
             if sizes[piece] < 0.5 * least:
                 break
             area = _judge(pieces == piece, boxes[piece - 1], level, opposite, tissue, polarity, cut, thin, least)
-            if area is None or area.contrast < ordinary:
-                continue
-            if float(np.median(level[area.mask])) < highest:
+            if area is not None and ordinary <= area.contrast <= highest:
                 areas.append(area)
     return areas
-
-
-def _fluid_level(level: NDArray[np.float32], polarity: Polarity, signal: Signal) -> float:
-    """The level from which on an area looks like fluid, or like no tissue at all; infinite where fluid looks otherwise."""
-    if polarity == "dark":
-        return FLUID_IS_DARKER_BY if signal.fluid == "dark" else VOID_IS_DARKER_BY
-    if signal.fluid == "bright":
-        return FLUID_SHARE_OF_BRIGHTEST * float(np.percentile(level, 99.5))
-    return float("inf")
 
 
 def choose(areas: list[Area], most: int) -> list[Area]:

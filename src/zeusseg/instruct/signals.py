@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
 
 @dataclass(frozen=True)
 class Signal:
     """What is known of a modality before looking.
 
-    Contrasts are shares of the tissue's own brightness (in CT of 60 HU). `least_bright` and `least_dark` is what an
-    area must differ by to be no ordinary difference between tissues (grey and white matter, say); `fluid` is how
-    fluid looks, which fills the ventricles and must not be taken for a finding.
+    Contrasts are shares of the tissue's own brightness (in CT of 60 HU). An area must differ by `least_bright` or
+    `least_dark` to be more than the ordinary difference between tissues (grey and white matter, say), and by no more
+    than `most_bright` or `most_dark`: beyond that lie fluid, fat, bone and air, which belong to the anatomy.
     """
 
     name: str
     bright: str = "hyperintense"
     dark: str = "hypointense"
     least_bright: float = 0.25
+    most_bright: float = 3.0
     least_dark: float = 0.25
-    fluid: Literal["bright", "dark"] | None = None
+    most_dark: float = 0.8
 
 
-T1 = Signal("T1", least_bright=0.35, least_dark=0.1, fluid="dark")
-T1_CONTRAST = Signal("T1 after contrast", least_bright=0.25, least_dark=0.1, fluid="dark")
-T2 = Signal("T2", least_bright=0.3, least_dark=0.4, fluid="bright")
-FLAIR = Signal("FLAIR", least_bright=0.25, least_dark=0.4, fluid="dark")
-CT = Signal("CT", "hyperdense", "hypodense", least_bright=0.15, least_dark=0.1, fluid="dark")
+T1 = Signal("T1", least_bright=0.35, most_bright=0.9, least_dark=0.1, most_dark=0.32)
+T1_CONTRAST = Signal("T1 after contrast", least_bright=0.25, least_dark=0.1, most_dark=0.32)
+T2 = Signal("T2", least_bright=0.35, most_bright=1.2, least_dark=0.5, most_dark=0.7)
+FLAIR = Signal("FLAIR", least_bright=0.25, least_dark=0.4, most_dark=0.6)
+CT = Signal("CT", "hyperdense", "hypodense", least_bright=0.15, least_dark=0.1)
 SIGNALS: dict[str, Signal] = {
     "t1": T1,
     "t1w": T1,
@@ -39,8 +38,8 @@ SIGNALS: dict[str, Signal] = {
     "t2w": T2,
     "flair": FLAIR,
     "pd": Signal("proton density"),
-    "adc": Signal("ADC", fluid="bright"),
-    "dwi": Signal("DWI", fluid="dark"),
+    "adc": Signal("ADC"),
+    "dwi": Signal("DWI"),
     "cine": Signal("cine MRI"),
     "mri": Signal("MRI"),
     "mr": Signal("MRI"),

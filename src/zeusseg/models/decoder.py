@@ -21,7 +21,7 @@ from zeusseg.models.vision import ResidualBlock, normalised_convolution
 
 @dataclass
 class DecodedMasks:
-    """`masks` (batch, target, height, width), `presence` (batch, target), both logits; `queries` (batch, target, width)."""
+    """Logits `masks` (batch, target, height, width) and `presence` (batch, target); `queries` (batch, target, width)."""
 
     masks: Tensor
     presence: Tensor
@@ -57,7 +57,7 @@ class PixelDecoder(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Queries (batch, query, width) read memory (batch, item, width); `mask` (batch, item) is true where one may look."""
+    """Queries (batch, query, width) read memory (batch, item, width); `mask` (batch, item): true where one may look."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -119,7 +119,7 @@ class InstructionDecoder(nn.Module):
         self.presence = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
 
     def forward(self, pixels: list[Tensor], tokens: Tensor, mask: Tensor, pooled: Tensor) -> DecodedMasks:
-        """`pixels` finest first, each (b, c, h, w); `tokens` (b, t, word, width), `mask` (b, t, word), `pooled` (b, t, width)."""
+        """`pixels` finest first, (b, c, h, w) each; `tokens` (b, t, word, d), `mask` (b, t, word), `pooled` (b, t, d)."""
         queries = self.start(pooled)
         masks: Tensor | None = None
         for i, scale in enumerate(reversed(pixels)):

@@ -26,7 +26,7 @@ class ModelConfig(Part):
 
 
 class SlicesConfig(Part):
-    """How cases are cut: `context` neighbours each side, `pixel_mm` (None: pixels as they are), `crop` (rows, columns)."""
+    """How cases are cut: `context` neighbours each side, `pixel_mm` (None: as they are), `crop` (rows, columns)."""
 
     context: int = Field(default=1, ge=0)
     pixel_mm: float | None = Field(default=None, gt=0)

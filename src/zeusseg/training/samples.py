@@ -36,7 +36,7 @@ class PreparedCase:
 
 @dataclass
 class Batch:
-    """`images` (b, m, c, h, w), `present` (b, m), `masks` (b, t, h, w), distinct `texts`, and `which` (b, t) of them."""
+    """`images` (b, m, c, h, w), `present` (b, m), `masks` (b, t, h, w), distinct `texts`, `which` (b, t) of them."""
 
     images: Tensor
     present: Tensor
