@@ -4,10 +4,12 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from zeusseg.case import Target
 from zeusseg.datasets import load_dataset
 from zeusseg.errors import UsageError
 from zeusseg.io import write_mask
@@ -127,6 +129,13 @@ def test_a_case_with_a_broken_image_counts_as_a_miss_by_its_labels(predictions, 
     assert [failure.case for failure in result.failures] == ["p2_a"]
     assert result.targets["lesion"].failures_as_misses["dice"].over_patients.n_patients == 2
     assert not result.unscored
+
+
+def test_labels_of_255_count_as_masks_too_where_an_image_is_broken(predictions, data_folder, tmp_path):
+    (data_folder / "p1_a" / "t2.nii.gz").write_bytes(b"not an image")
+    as_masks = replace(load_dataset(data_folder), labels_are_masks=True, targets=(Target("lesion", (1,)),))
+    result = evaluate(predictions, as_masks, tmp_path / "out", split_ids=["p1_a"])
+    assert result.scores[0].reference_voxels == 4  # two voxels of value 1 and two of value 2, which become 1
 
 
 def test_a_mask_is_scored_though_an_image_of_its_case_is_broken(predictions, data_folder, tmp_path):

@@ -7,7 +7,7 @@ import torch
 from zeusseg.case import Case, Target, Volume
 from zeusseg.inference.slices import Slicing
 from zeusseg.training.config import FitConfig
-from zeusseg.training.samples import RoundSampler, SampleStream, collate, mirror_words, pad_to, prepare
+from zeusseg.training.samples import RoundSampler, SampleStream, collate, pad_to, prepare
 
 TARGETS = (Target("lesion", (1,), ("tumor",), "a bright spot"), Target("cyst", (2,), (), "a dark spot"))
 SLICING = Slicing(context=1)
@@ -77,10 +77,6 @@ def test_a_round_goes_on_where_the_steps_taken_ended():
     assert (list(sampler), len(sampler)) == ([0, 1, 2, 3, 4, 5], 6)
     taken = 5
     assert list(sampler) == [15, 16, 17, 18, 19, 20]
-
-
-def test_a_mirrored_patient_has_left_and_right_exchanged():
-    assert mirror_words("Left frontal, right of it; leftover") == "Right frontal, left of it; leftover"
 
 
 def test_padding_is_even_and_uses_the_lowest_value():

@@ -21,7 +21,10 @@ FORMAT = 1
 
 @dataclass
 class LoadedModel:
-    """A trained model and what one must know to use it. `parts` are the arguments that `ZeusModel` was made with."""
+    """A trained model and what one must know to use it. `parts` are the arguments that `ZeusModel` was made with.
+
+    `mirror`: it was trained on mirrored patients as well, so that a case can be read both ways round.
+    """
 
     model: ZeusModel
     parts: dict[str, Any]
@@ -29,6 +32,7 @@ class LoadedModel:
     targets: tuple[Target, ...]
     slicing: Slicing
     writer: str
+    mirror: bool
 
 
 def save_model(path: Path, loaded: LoadedModel) -> None:
@@ -40,6 +44,7 @@ def save_model(path: Path, loaded: LoadedModel) -> None:
         "targets": [vars(target) for target in loaded.targets],
         "slicing": vars(loaded.slicing),
         "writer": loaded.writer,
+        "mirror": loaded.mirror,
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in loaded.model.state_dict().items()}
     with write_atomically(path) as temporary:
@@ -66,5 +71,5 @@ def load_model(run: Path) -> LoadedModel:
     )
     return LoadedModel(
         model.eval(), header["parts"], tuple(header["modalities"]), targets, Slicing(**header["slicing"]),
-        header["writer"],
+        header["writer"], header["mirror"],
     )

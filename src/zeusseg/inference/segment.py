@@ -13,7 +13,10 @@ from torch.nn import functional
 
 from zeusseg.case import Case, Mask
 from zeusseg.inference.load import LoadedModel
+from zeusseg.inference.mirror import mirror_words
 from zeusseg.inference.slices import restore_planes, stack_slices
+from zeusseg.models.text import TextTokens
+from zeusseg.models.zeus import ZeusModel
 
 # Below this, the target is held not to be in the image at all, and its mask is left empty.
 PRESENCE_THRESHOLD = 0.5
@@ -49,24 +52,31 @@ def segment(
     masks, presences = [], []
     with torch.inference_mode():
         encoded = model.encode_text(list(texts.values()))
+        mirrored = model.encode_text([mirror_words(text) for text in texts.values()]) if loaded.mirror else None
         for first in range(0, len(stack), batch_size):
             planes = range(first, min(first + batch_size, len(stack)))
-            images = torch.stack([stack.read(plane, loaded.slicing) for plane in planes])
-            which = torch.arange(len(texts)).expand(len(planes), -1)
-            output = model(
-                pad_to_stride(images, model.stride).to(device),
-                stack.present.expand(len(planes), -1).to(device),
-                encoded,
-                which.to(device),
-            )
-            masks.append(crop_to(output.masks, images.shape[-2:]).sigmoid().cpu())
-            presences.append(output.presence.sigmoid().cpu())
+            images = torch.stack([stack.read(plane, loaded.slicing) for plane in planes]).to(device)
+            present = stack.present.expand(len(planes), -1).to(device)
+            mask, presence = _answer(model, images, present, encoded)
+            if mirrored is not None:
+                # Read both ways round and averaged, as nnU-Net does.
+                other_mask, other_presence = _answer(model, images.flip(-1), present, mirrored)
+                mask, presence = (mask + other_mask.flip(-1)) / 2, (presence + other_presence) / 2
+            masks.append(mask.cpu())
+            presences.append(presence.cpu())
     probabilities = restore_planes(torch.cat(masks).transpose(0, 1), stack)
     highest = torch.cat(presences).amax(dim=0).tolist()
     return {
         name: SegmentedTarget(probability, presence, _empty_reason(text, probability, presence, loaded))
         for (name, text), probability, presence in zip(texts.items(), probabilities, highest, strict=True)
     }
+
+
+def _answer(model: ZeusModel, images: Tensor, present: Tensor, encoded: TextTokens) -> tuple[Tensor, Tensor]:
+    """Mask (b, t, h, w) and presence (b, t) probabilities of every text for every image (b, m, c, h, w)."""
+    which = torch.arange(len(encoded.mask), device=images.device).expand(len(images), -1)
+    output = model(pad_to_stride(images, model.stride), present, encoded, which)
+    return crop_to(output.masks, images.shape[-2:]).sigmoid(), output.presence.sigmoid()
 
 
 def _empty_reason(text: str, probability: NDArray[np.float32], presence: float, loaded: LoadedModel) -> str | None:

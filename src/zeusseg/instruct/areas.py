@@ -17,6 +17,7 @@ LEAST_SHARE = 0.0008
 LARGEST_SHARE = 0.3
 LEAST_STEP = 0.5
 PIECES_PER_CUT = 6
+LEAST_CONSPICUITY = 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,9 @@ def find_areas(
             if sizes[piece] < 0.5 * least:
                 break
             area = _judge(pieces == piece, boxes[piece - 1], level, opposite, tissue, polarity, cut, thin, least)
-            if area is not None and ordinary <= area.contrast <= highest:
+            if area is None or not ordinary <= area.contrast <= highest:
+                continue
+            if area.conspicuity >= LEAST_CONSPICUITY * ordinary:
                 areas.append(area)
     return areas
 
@@ -80,6 +83,13 @@ def choose(areas: list[Area], most: int) -> list[Area]:
         if apart and len(chosen) < most and (not chosen or area.conspicuity > 0.25 * chosen[0].conspicuity):
             chosen.append(area)
     return chosen
+
+
+def roundness(mask: Mask, edges: tuple[float, ...] = (1.0, 1.0)) -> float:
+    """How nearly the largest slice is a disc: the part of the disc of the same area about its centre that it fills."""
+    x, y = np.nonzero(mask[:, :, int(mask.sum(axis=(0, 1)).argmax())])
+    radius = np.hypot((x - x.mean()) * edges[0], (y - y.mean()) * edges[1])
+    return float((radius <= np.sqrt(len(x) * edges[0] * edges[1] / np.pi)).mean())
 
 
 def disc(radius: int) -> NDArray[np.bool_]:
@@ -137,5 +147,5 @@ def _judge(
             return None
     whole = np.zeros(tissue.shape, dtype=bool)
     whole[near] = mask
-    conspicuity = min(step, 1.0) * gone**2 * float(mask.sum()) ** 0.5
+    conspicuity = (0.5 if opposite is None else 1.0) * min(step, 1.0) * gone**2 * roundness(mask) ** 4 * float(mask.sum()) ** 0.5
     return Area(whole, polarity, contrast, conspicuity)

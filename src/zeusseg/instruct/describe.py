@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from zeusseg.case import Mask
-from zeusseg.instruct.areas import Area
+from zeusseg.instruct.areas import Area, roundness
 from zeusseg.instruct.finding import Outlier, Side
 from zeusseg.instruct.foreground import Image, WorkGrid
 from zeusseg.instruct.symmetry import SagittalPlane
@@ -75,15 +75,6 @@ def ball_diameter(volume: float) -> float:
     2.0
     """
     return float(2 * (3 * volume / (4 * np.pi)) ** (1 / 3))
-
-
-def roundness(mask: Mask, edges: tuple[float, float, float]) -> float:
-    """How nearly the largest slice is a disc: the part of the disc of the same area about its centre that it fills."""
-    plane = mask[:, :, int(mask.sum(axis=(0, 1)).argmax())]
-    x, y = np.nonzero(plane)
-    radius = np.hypot((x - x.mean()) * edges[0], (y - y.mean()) * edges[1])
-    disc = np.sqrt(len(x) * edges[0] * edges[1] / np.pi)
-    return float((radius <= disc).mean())
 
 
 def border(level: Image, mask: Mask) -> Literal["sharp", "ill-defined"]:

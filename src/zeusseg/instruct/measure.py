@@ -58,7 +58,8 @@ def measure(volume: Volume, *, modality: str, spacing_known: bool = True) -> Fin
     areas = [
         area
         for polarity in POLARITIES
-        for area in find_areas(deviation, mirrored, tissue, polarity, signal, noise, thin)
+        for opposite in ((mirrored, None) if mirrored is not None else (None,))
+        for area in find_areas(deviation, opposite, tissue, polarity, signal, noise, thin)
     ]
     return FindingAttributes(
         tuple(describe(area, deviation, body, plane, grid, spacing_known) for area in choose(areas, MOST_AREAS)),

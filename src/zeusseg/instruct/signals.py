@@ -23,10 +23,10 @@ class Signal:
 
 
 T1 = Signal("T1", least_bright=0.35, most_bright=0.9, least_dark=0.1, most_dark=0.32)
-T1_CONTRAST = Signal("T1 after contrast", least_bright=0.25, least_dark=0.1, most_dark=0.32)
-T2 = Signal("T2", least_bright=0.35, most_bright=1.2, least_dark=0.5, most_dark=0.7)
-FLAIR = Signal("FLAIR", least_bright=0.25, least_dark=0.4, most_dark=0.6)
-CT = Signal("CT", "hyperdense", "hypodense", least_bright=0.15, least_dark=0.1)
+T1_CONTRAST = Signal("T1 after contrast", least_bright=0.45, least_dark=0.1, most_dark=0.32)
+T2 = Signal("T2", least_bright=0.4, most_bright=1.2, least_dark=0.6, most_dark=0.7)
+FLAIR = Signal("FLAIR", least_bright=0.3, least_dark=0.5, most_dark=0.6)
+CT = Signal("CT", "hyperdense", "hypodense", least_bright=0.2, least_dark=0.13)
 SIGNALS: dict[str, Signal] = {
     "t1": T1,
     "t1w": T1,

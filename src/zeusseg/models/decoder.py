@@ -19,6 +19,10 @@ from zeusseg.models.text import sinusoid
 from zeusseg.models.vision import ResidualBlock, normalised_convolution
 
 
+# Logits of masks reach about this far; divided by it they are of the size of the other inputs.
+LOGIT_SCALE = 5.0
+
+
 @dataclass
 class DecodedMasks:
     """Logits `masks` (batch, target, height, width) and `presence` (batch, target); `queries` (batch, target, width)."""
@@ -37,13 +41,13 @@ class PixelDecoder(nn.Module):
         self.up = nn.ModuleList(
             nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels)
         )
+        # The finest scale takes most of the time: there the features are only merged, not refined.
         self.merge = nn.ModuleList(
-            nn.Sequential(normalised_convolution(2 * fine, fine), ResidualBlock(fine)) for fine in channels[:-1]
+            nn.Sequential(normalised_convolution(2 * fine, fine), *([ResidualBlock(fine)] if i else []))
+            for i, fine in enumerate(channels[:-1])
         )
         # Sub-pixel convolution (Shi et al. 2016): full resolution without a convolution at full resolution.
-        self.to_full = nn.Sequential(
-            nn.Conv2d(channels[0], 4 * full_resolution_channels, 3, padding=1), nn.PixelShuffle(2)
-        )
+        self.to_full = nn.Sequential(nn.Conv2d(channels[0], 4 * full_resolution_channels, 1), nn.PixelShuffle(2))
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         x = features[-1]
@@ -116,7 +120,8 @@ class InstructionDecoder(nn.Module):
             nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, c + 1))
             for c in channels[::-1]
         )
-        self.presence = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        self.norm = nn.LayerNorm(width)
+        self.presence = nn.Sequential(nn.Linear(width + 2, width), nn.GELU(), nn.Linear(width, 1))
 
     def forward(self, pixels: list[Tensor], tokens: Tensor, mask: Tensor, pooled: Tensor) -> DecodedMasks:
         """`pixels` finest first, (b, c, h, w) each; `tokens` (b, t, word, d), `mask` (b, t, word), `pooled` (b, t, d)."""
@@ -135,4 +140,9 @@ class InstructionDecoder(nn.Module):
                 )
             masks = logits
         assert masks is not None
-        return DecodedMasks(masks, self.presence(queries).squeeze(-1), queries)
+        # Presence sees what the mask shows: its surest pixel, and the share of the slice that it covers.
+        surest = masks.flatten(2).amax(dim=2) / LOGIT_SCALE
+        share = masks.flatten(2).sigmoid().mean(dim=2).clamp(min=1e-6).log() / LOGIT_SCALE
+        evidence = torch.stack([surest, share], dim=-1).to(queries)
+        presence = self.presence(torch.cat([self.norm(queries), evidence], dim=-1))
+        return DecodedMasks(masks, presence.squeeze(-1), queries)

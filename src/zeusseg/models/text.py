@@ -16,7 +16,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-MAX_WORDS = 64
+MAX_WORDS = 128
 MAX_GRAMS = 24
 _WORD = re.compile(r"[^\W_]+(?:\.\d+)?")
 
@@ -71,7 +71,7 @@ class SubwordTextEncoder(nn.Module):
             width, heads, 2 * width, dropout, activation="gelu", batch_first=True, norm_first=True
         )
         self.transformer = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
-        self.pool = nn.Linear(width, 1)
+        self.pool = nn.Linear(width, 1, bias=False)
 
     def forward(self, texts: Sequence[str]) -> TextTokens:
         ids = tokenize(texts, self.buckets).to(self.empty.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,24 +24,27 @@ class Losses:
 
 
 class MaskLoss(nn.Module):
-    """Dice over the targets that are in the slice, cross-entropy over all, presence beside them.
+    """Dice of each target over the whole batch, cross-entropy of every mask, presence beside them.
 
-    Dice of an empty reference is undefined, and its smoothed form has no useful gradient; cross-entropy alone teaches
-    a mask to stay empty.
+    Taken over the batch (as nnU-Net does in 2-D), Dice also counts what is wrongly marked in slices without the
+    target; taken slice by slice it is undefined there. A target that no slice of the batch holds has no Dice, and
+    cross-entropy alone teaches its mask, like that of absent words, to stay empty.
     """
 
     def __init__(self) -> None:
         super().__init__()
         from monai.losses import DiceLoss
 
-        self.dice = DiceLoss(sigmoid=True, reduction="none")
+        self.dice = DiceLoss(sigmoid=True, batch=True)
 
-    def forward(self, output: ZeusOutput, masks: Tensor) -> Losses:
-        """`masks` (batch, target, height, width), 0 or 1; all zero where a target is absent."""
+    def forward(self, output: ZeusOutput, masks: Tensor, targets: Tensor) -> Losses:
+        """`masks` (batch, target, height, width), 0 or 1, all zero where a target is absent; `targets` (batch, target)
+        tells which target of the data set each is, -1 for absent words."""
         reference = masks.to(output.masks)
         present = reference.flatten(2).any(dim=2)
         cross_entropy = functional.binary_cross_entropy_with_logits(output.masks, reference)
-        each = self.dice(output.masks.flatten(0, 1)[:, None], reference.flatten(0, 1)[:, None]).flatten()
-        dice = (each * present.flatten()).sum() / present.sum().clamp(min=1)
+        there = [targets == target for target in targets[present].unique()]
+        each = [self.dice(output.masks[pairs][:, None], reference[pairs][:, None]) for pairs in there]
+        dice = torch.stack(each).mean() if each else cross_entropy.new_zeros(())
         presence = functional.binary_cross_entropy_with_logits(output.presence, present.to(output.presence))
         return Losses(dice + cross_entropy + PRESENCE_WEIGHT * presence, dice, cross_entropy, presence)

@@ -27,7 +27,7 @@ class TrainingModule(LightningModule):
         # Dropout follows from the step, so that a resumed run draws what an uninterrupted one would have drawn.
         torch.manual_seed((self.fit_config.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
         encoded = self.model.encode_text(batch.texts)
-        losses = self.loss(self.model(batch.images, batch.present, encoded, batch.which), batch.masks)
+        losses = self.loss(self.model(batch.images, batch.present, encoded, batch.which), batch.masks, batch.targets)
         parts = {f"train/{name}": value.detach() for name, value in vars(losses).items()}
         self.log_dict(parts, batch_size=len(batch.masks))
         self.log("loss", losses.total.detach(), prog_bar=True, logger=False)
@@ -36,6 +36,7 @@ class TrainingModule(LightningModule):
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
         batch.images, batch.present = batch.images.to(device), batch.present.to(device)
         batch.masks, batch.which = batch.masks.to(device), batch.which.to(device)
+        batch.targets = batch.targets.to(device)
         return batch
 
     def configure_optimizers(self) -> Any:

@@ -15,6 +15,7 @@ from zeusseg.datasets import Dataset, draw_splits, dump_targets_file
 from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import write_text
 from zeusseg.inference.load import LoadedModel, save_model
+from zeusseg.inference.mirror import sided
 from zeusseg.inference.slices import Slicing
 from zeusseg.instruct.instruction import Instruction
 from zeusseg.instruct.write import write_instructions
@@ -52,6 +53,10 @@ def train(
             f"nothing to resume in {run}: train without --resume" if resume
             else f"{run} already holds a run: choose another --out, or go on with --resume"
         )
+    lateral = sided(dataset.targets) if config.fit.mirror else None
+    if lateral is not None:
+        raise UsageError(f"the words of {lateral.name!r} say left or right, so patients cannot be mirrored: "
+                         "set fit.mirror=false")
     splits = run_splits(config, dataset, run)
     write_text(run / "config.yaml", write_config(config))
     write_text(run / "targets.yaml", dump_targets_file(dataset))
@@ -77,7 +82,7 @@ def train(
         # Without words, words for absent targets would be the only ones, and give themselves away.
         config = config.model_copy(update={"fit": config.fit.model_copy(update={"absent_targets": 0})})
     fit(model, cases, dataset.targets, slicing, config, run, resume=resume, progress=progress)
-    loaded = LoadedModel(model, parts, dataset.modalities, dataset.targets, slicing, config.writer)
+    loaded = LoadedModel(model, parts, dataset.modalities, dataset.targets, slicing, config.writer, config.fit.mirror)
     save_model(run / "model.safetensors", loaded)
     trainable, total = count_parameters(model)
     facts = {

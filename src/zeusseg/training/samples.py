@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +12,9 @@ from torch.nn import functional
 from torch.utils.data import Dataset, Sampler
 
 from zeusseg.case import Case, Target
+from zeusseg.inference.mirror import mirror_words
 from zeusseg.inference.slices import SliceStack, Slicing, stack_masks, stack_slices
-from zeusseg.instruct.rewording import absent_text, findings_of, reword
+from zeusseg.instruct.rewording import absent_text, reword
 from zeusseg.models.zeus import distinct
 from zeusseg.training.augmentation import augment
 from zeusseg.training.config import FitConfig
@@ -36,13 +36,17 @@ class PreparedCase:
 
 @dataclass
 class Batch:
-    """`images` (b, m, c, h, w), `present` (b, m), `masks` (b, t, h, w), distinct `texts`, `which` (b, t) of them."""
+    """`images` (b, m, c, h, w), `present` (b, m), `masks` (b, t, h, w), distinct `texts`, `which` (b, t) of them.
+
+    `targets` (b, t) tells which target of the data set each mask belongs to, -1 for absent words.
+    """
 
     images: Tensor
     present: Tensor
     masks: Tensor
     texts: list[str]
     which: Tensor
+    targets: Tensor
 
 
 def prepare(
@@ -88,11 +92,12 @@ class SampleStream(Dataset[dict[str, object]]):
             images, masks = images.flip(-1), masks.flip(-1)
         images, masks = augment(images, masks, rng)
         present = self._draw_modalities(case.stack.present, rng)
-        written = [self._as_seen(case.texts[t], self.targets[t], mirrored) for t in chosen]
+        written = [mirror_words(case.texts[t]) if mirrored else case.texts[t] for t in chosen]
         texts = [reword(text, self.targets[t], rng) for text, t in zip(written, chosen, strict=True)]
         texts += [absent_text(self.targets, rng, written[0]) for _ in range(self.fit.absent_targets)]
         empty = masks.new_zeros(self.fit.absent_targets, *masks.shape[1:])
-        return {"images": images, "present": present, "masks": torch.cat([masks, empty]), "texts": texts}
+        asked = torch.tensor([*chosen, *[-1] * self.fit.absent_targets])
+        return {"images": images, "present": present, "masks": torch.cat([masks, empty]), "texts": texts, "targets": asked}
 
     def _draw_plane(self, case: PreparedCase, rng: np.random.Generator) -> int:
         somewhere = [planes for planes in case.planes_of_target if planes]
@@ -131,11 +136,6 @@ class SampleStream(Dataset[dict[str, object]]):
         kept = rng.choice(there, size=rng.integers(1, len(there)), replace=False)
         return torch.zeros_like(present).index_fill(0, torch.as_tensor(kept), True)
 
-    def _as_seen(self, text: str, target: Target, mirrored: bool) -> str:
-        """The instruction with the findings of a mirrored patient mirrored; names and definitions stay."""
-        findings = findings_of(text, target)
-        return text.replace(findings, mirror_words(findings)) if mirrored and findings else text
-
 
 def pad_to(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Pad rows and columns evenly, with the lowest value, to at least `size`."""
@@ -146,21 +146,12 @@ def pad_to(image: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.pad(image, edges, value=float(image.min()))
 
 
-def mirror_words(text: str) -> str:
-    """Swap left and right, keeping capitals.
-
-    >>> mirror_words("Left frontal, right of the midline; bright")
-    'Right frontal, left of the midline; bright'
-    """
-    swap: Mapping[str, str] = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
-    return re.sub(r"\b(left|right|Left|Right)\b", lambda m: swap[m.group()], text)
-
-
 def collate(samples: Sequence[dict[str, object]]) -> Batch:
     """Samples to a batch, each distinct text once."""
     texts, which = distinct([s["texts"] for s in samples])  # type: ignore[misc]
-    images, present, masks = (torch.stack([s[k] for s in samples]) for k in ("images", "present", "masks"))  # type: ignore[misc]
-    return Batch(images, present, masks, texts, which)
+    keys = ("images", "present", "masks", "targets")
+    images, present, masks, targets = (torch.stack([s[key] for s in samples]) for key in keys)  # type: ignore[misc]
+    return Batch(images, present, masks, texts, which, targets)
 
 
 class RoundSampler(Sampler[int]):
