@@ -25,7 +25,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Listing]]] = {
 OWN_TARGETS_FILE = "targets.yaml"
 
 
-def load_dataset(root: Path, layout: str | None = None, targets_file: Path | None = None) -> Dataset:
+def load_dataset(root: Path | str, layout: str | None = None, targets_file: Path | None = None) -> Dataset:
     """Find out what is in a folder, without reading images.
 
     The words come from `targets_file` over the folder's own targets.yaml over the file shipped for this data set; what

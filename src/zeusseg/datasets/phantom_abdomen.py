@@ -56,7 +56,7 @@ class Trunk:
     def cavity(self, points: Points) -> Field:
         return self.skin(points) + self.wall(points) + 12
 
-    def liver_surface(self, points: Points) -> Field:
+    def liver_surface(self, points: Points, cavity: Field) -> Field:
         """Signed distance to the liver: a big right lobe, a thin left one, and the cavity's wall as its mould."""
         room = self.half_width - self.fat - 12
         right = ellipsoid(
@@ -68,13 +68,13 @@ class Trunk:
         # The right kidney lies in a hollow of the liver, which does not reach behind it.
         x, y, z = self.kidney_centre(1)
         behind = ellipsoid(points, (x + 6, y - 24, z), (44 * self.kidney, 46 * self.kidney, 62 * self.kidney))
-        return np.maximum.reduce([lobes, self.cavity(points) + 2.5, -hollow, -behind])
+        return np.maximum.reduce([lobes, cavity + 2.5, -hollow, -behind])
 
-    def spleen_surface(self, points: Points) -> Field:
+    def spleen_surface(self, points: Points, cavity: Field) -> Field:
         size = self.spleen
         reach = -(self.half_width - self.fat - 12 - 26 * size)
         body = ellipsoid(points, (reach, -0.30 * self.half_depth, 24), (27 * size, 46 * size, 40 * size), -18)
-        return np.maximum(body, self.cavity(points) + 2.5)
+        return np.maximum(body, cavity + 2.5)
 
     def gallbladder(self, points: Points) -> Field:
         """Signed distance to the gallbladder, at the lower border of the liver."""
@@ -96,11 +96,11 @@ def build_abdomen(
     code = TISSUE_CODES
     tissue = _body_wall(rng, trunk, points, axes)
     label = np.zeros(tissue.shape, dtype=np.uint8)
-    cavity = trunk.cavity(points) < 0
+    cavity = trunk.cavity(points)
     _paint_bowel(rng, trunk, tissue, points, axes, cavity)
-    _paint_stomach(rng, trunk, tissue, points)
+    _paint_stomach(rng, trunk, tissue, points, cavity)
 
-    liver = _largest(trunk.liver_surface(points) < 0)
+    liver = _largest(trunk.liver_surface(points, cavity) < 0)
     tissue[liver], label[liver] = code["liver"], LABELS["liver"]
     _paint_vessels_in(rng, trunk, tissue, points, liver)
     owner = np.zeros(tissue.shape, dtype=np.uint8)
@@ -111,10 +111,10 @@ def build_abdomen(
     gallbladder = trunk.gallbladder(points)
     tissue[gallbladder < 2], tissue[gallbladder < 0] = code["bowel wall"], code["fluid"]
     label[gallbladder < 2] = 0
-    spleen = (trunk.spleen_surface(points) < 0) & ~liver
+    spleen = (trunk.spleen_surface(points, cavity) < 0) & ~liver
     tissue[spleen], label[spleen] = code["spleen"], LABELS["spleen"]
     for side, name in ((1, "right kidney"), (-1, "left kidney")):
-        _paint_kidney(rng, trunk, tissue, label, points, axes, side, name)
+        _paint_kidney(rng, trunk, tissue, label, points, axes, cavity, side, name)
     _paint_middle(trunk, tissue, label, points)
     _paint_spine(trunk, tissue, label, points)
     owner[label != LABELS["liver lesion"]] = 0
@@ -145,7 +145,9 @@ def _plan_nodules(rng: np.random.Generator, trunk: Trunk, axes: Sequence[Field],
     def room_mm(centre: Point) -> float:
         at = Points.at(centre)
         kidney = ellipsoid(at, trunk.kidney_centre(1), _kidney_radii(trunk))
-        return min(float(-trunk.liver_surface(at)), float(kidney) - 7, float(trunk.gallbladder(at)) - 3)
+        return min(
+            float(-trunk.liver_surface(at, trunk.cavity(at))), float(kidney) - 7, float(trunk.gallbladder(at)) - 3
+        )
 
     return place_lesions(rng, count, "abdomen", candidate, room_mm)
 
@@ -183,13 +185,13 @@ def _paint_bowel(
     tissue: NDArray[np.uint8],
     points: Points,
     axes: Sequence[Field],
-    cavity: Mask,
+    cavity: Field,
 ) -> None:
     """Loops of small bowel in front, and a colon with gas on both flanks, below liver and stomach."""
     code = TISSUE_CODES
     loops = sheets(smooth_noise(rng, axes, (17, 17, 24)), axes)
     filling = smooth_noise(rng, axes, (21, 21, 30))
-    region = cavity & (points.y > trunk.spine_y + 44) & (points.z < 22) & (trunk.cavity(points) < -7)
+    region = (points.y > trunk.spine_y + 44) & (points.z < 22) & (cavity < -7)
     lumen = region & (loops > 4.8)
     tissue[region & (loops > 1.2)] = code["bowel wall"]
     tissue[lumen] = code["bowel content"]
@@ -198,17 +200,19 @@ def _paint_bowel(
     for side in (1, -1):
         path = [(side * out, -6.0, 6.0 - 10 * side), (side * (out + 3), -12.0, -30.0), (side * out, -10.0, -80.0)]
         wall = tube(points, path, [17, 20, 18]) + 1.5 * filling
-        tissue[(wall < 0) & cavity] = code["bowel wall"]
-        inside = (wall < -3.5) & cavity
+        tissue[(wall < 0) & (cavity < 0)] = code["bowel wall"]
+        inside = (wall < -3.5) & (cavity < 0)
         tissue[inside] = code["bowel content"]
         tissue[inside & (points.y > -6)] = code["gas"]
 
 
-def _paint_stomach(rng: np.random.Generator, trunk: Trunk, tissue: NDArray[np.uint8], points: Points) -> None:
+def _paint_stomach(
+    rng: np.random.Generator, trunk: Trunk, tissue: NDArray[np.uint8], points: Points, cavity: Field
+) -> None:
     fill = float(rng.uniform(0.85, 1.15))
     path = [(-62.0, 0.05 * trunk.half_depth, 44.0), (-56.0, 26.0, 14.0), (-16.0, 40.0, -8.0)]
     wall = tube(points, path, [36 * fill, 30 * fill, 17 * fill])
-    wall = np.maximum(wall, trunk.cavity(points) + 5)
+    wall = np.maximum(wall, cavity + 5)
     tissue[wall < 0] = TISSUE_CODES["bowel wall"]
     tissue[wall < -5] = TISSUE_CODES["fluid"]
     # On the back, gas rises to the front.
@@ -219,13 +223,14 @@ def _paint_vessels_in(
     rng: np.random.Generator, trunk: Trunk, tissue: NDArray[np.uint8], points: Points, liver: Mask
 ) -> None:
     """Portal branches from the hilum and hepatic veins to the top: they count as liver."""
+    inside, blood = Points(points.x[liver], points.y[liver], points.z[liver]), np.zeros(int(liver.sum()), dtype=bool)
     hilum, top = (34.0, trunk.spine_y + 52, 4.0), (22.0, trunk.spine_y + 34, 62.0)
     for root, count, wide in ((hilum, 6, 6.5), (top, 4, 6.0)):
         for _ in range(count):
             middle = tuple(np.add(root, rng.uniform((8, -16, -14), (36, 26, 14))))
             end = tuple(np.add(middle, rng.uniform((8, -30, -26), (34, 30, 22))))
-            vessel = tube(points, [root, middle, end], [wide, 0.75 * wide, 2.8])
-            tissue[(vessel < 0) & liver] = TISSUE_CODES["blood"]
+            blood |= tube(inside, [root, middle, end], [wide, 0.75 * wide, 2.8]) < 0
+    tissue[liver] = np.where(blood, TISSUE_CODES["blood"], tissue[liver])
 
 
 def _kidney_radii(trunk: Trunk) -> Point:
@@ -239,6 +244,7 @@ def _paint_kidney(
     label: NDArray[np.uint8],
     points: Points,
     axes: Sequence[Field],
+    cavity: Field,
     side: int,
     name: str,
 ) -> None:
@@ -249,7 +255,7 @@ def _paint_kidney(
     surface = ellipsoid(points, centre, radii, turn)
     hilum = (centre[0] - side * 15, centre[1] + 7, centre[2])
     sinus = ellipsoid(points, hilum, (17, 9, 25), -turn)
-    bed = (surface < 7) & (trunk.cavity(points) < -1) & (surface >= 0)
+    bed = (surface < 7) & (cavity < -1) & (surface >= 0)
     tissue[bed & (tissue != code["muscle"])], label[bed] = code["fat"], 0
     inside = (surface < 0) & (sinus > 0)
     tissue[(surface < 0) & (sinus <= 0)], label[surface < 0] = code["fat"], 0

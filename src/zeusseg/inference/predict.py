@@ -57,9 +57,9 @@ class WithModalities:
 
 
 def predict(
-    run: Path,
+    run: Path | str,
     source: CaseSource,
-    out: Path,
+    out: Path | str,
     *,
     case_ids: Sequence[str] | None = None,
     instructions: Path | None = None,
@@ -74,6 +74,7 @@ def predict(
     the run's own writer. A case predicted before with the same model, words and modalities is not done again.
     Raises `UsageError` where the run, the instruction file or a modality cannot be used, and for oracle text.
     """
+    run, out = Path(run), Path(out)
     loaded = load_model(run)
     shown = WithModalities(source, _modalities(loaded, modalities))
     ids = list(source.case_ids if case_ids is None else case_ids)

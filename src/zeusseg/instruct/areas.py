@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zeusseg.case import Mask
 from zeusseg.instruct.finding import Polarity
 from zeusseg.instruct.foreground import Image
 from zeusseg.instruct.signals import Signal
+from zeusseg.instruct.shapes import dilated, eroded, filled, largest_piece, opened, roundness
 
 CUTS = (0.08, 0.12, 0.18, 0.27, 0.4, 0.6, 0.9)
 LEAST_SHARE = 0.0008
 LARGEST_SHARE = 0.3
 LEAST_STEP = 0.5
-PIECES_PER_CUT = 6
+PIECES_PER_CUT = 4
 LEAST_CONSPICUITY = 6.0
+# What the other side does not contradict weighs more than what merely stands out on its own.
+ALONE_SHARE = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,12 @@ class Area:
     polarity: Polarity
     contrast: float
     conspicuity: float
+
+    def placed(self, box: tuple[slice, slice, slice], shape: tuple[int, ...]) -> Area:
+        """The same area on the whole grid of which it was found in a box."""
+        mask = np.zeros(shape, dtype=bool)
+        mask[box] = self.mask
+        return replace(self, mask=mask)
 
 
 def find_areas(
@@ -46,8 +54,8 @@ def find_areas(
     opposite = None
     if mirrored is not None:
         # Thin structures never lie quite opposite each other; thick ones are widened to allow for a crooked pose.
-        opened = ndimage.grey_opening(sign * mirrored, footprint=disc(thin))
-        opposite = ndimage.maximum_filter(opened, footprint=disc(thin))
+        square = (2 * thin + 1, 2 * thin + 1, 1)
+        opposite = ndimage.maximum_filter(ndimage.grey_opening(sign * mirrored, size=square), size=square)
     least = max(8.0, LEAST_SHARE * float(tissue.sum()))
     ordinary = signal.least_bright if polarity == "bright" else signal.least_dark
     highest = signal.most_bright if polarity == "bright" else signal.most_dark
@@ -58,7 +66,7 @@ def find_areas(
         beyond = tissue & (level > cut)
         if opposite is not None:
             beyond &= opposite < cut
-        pieces, count = ndimage.label(ndimage.binary_opening(beyond, disc(1)))
+        pieces, count = ndimage.label(opened(beyond, 1))
         if count == 0:
             continue
         sizes = np.bincount(pieces.ravel())
@@ -85,19 +93,6 @@ def choose(areas: list[Area], most: int) -> list[Area]:
     return chosen
 
 
-def roundness(mask: Mask, edges: tuple[float, ...] = (1.0, 1.0)) -> float:
-    """How nearly the largest slice is a disc: the part of the disc of the same area about its centre that it fills."""
-    x, y = np.nonzero(mask[:, :, int(mask.sum(axis=(0, 1)).argmax())])
-    radius = np.hypot((x - x.mean()) * edges[0], (y - y.mean()) * edges[1])
-    return float((radius <= np.sqrt(len(x) * edges[0] * edges[1] / np.pi)).mean())
-
-
-def disc(radius: int) -> NDArray[np.bool_]:
-    """A disc in plane, (2 radius + 1, 2 radius + 1, 1)."""
-    x, y = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    return (x * x + y * y <= radius * radius + radius * 0.5)[:, :, None]
-
-
 def _judge(
     piece: Mask,
     box: tuple[slice, ...],
@@ -110,27 +105,18 @@ def _judge(
     least: float,
 ) -> Area | None:
     """Round a piece off and weigh it; None where it is too small, too large, or not set off from what is around."""
-    from scipy import ndimage
-
-    margin = 2 * thin + 2
     near = tuple(
-        slice(max(0, part.start - (margin if axis < 2 else 1)), part.stop + (margin if axis < 2 else 1))
-        for axis, part in enumerate(box)
+        slice(max(0, part.start - margin), part.stop + margin)
+        for part, margin in zip(box, (2 * thin + 2, 2 * thin + 2, 0), strict=True)
     )
     mask, values, inside = piece[near], level[near], tissue[near]
-    filled = np.stack([ndimage.binary_fill_holes(mask[:, :, k]) for k in range(mask.shape[2])], axis=2)
-    pieces, count = ndimage.label(ndimage.binary_opening(filled, disc(thin)))
-    if count == 0:
-        return None
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    mask = pieces == int(sizes.argmax())
+    mask = largest_piece(opened(filled(mask), thin))
     if not least <= mask.sum() <= LARGEST_SHARE * tissue.sum():
         return None
-    inner = mask & ~ndimage.binary_erosion(mask, disc(1))
-    wider = ndimage.binary_dilation(mask, disc(1))
-    outer = ndimage.binary_dilation(wider, disc(1)) & ~wider & inside
-    around = ndimage.binary_dilation(wider, disc(thin + 1)) & ~wider & inside
+    inner = mask & ~eroded(mask, 1)
+    wider = dilated(mask, 1)
+    outer = dilated(wider, 1) & ~wider & inside
+    around = dilated(wider, thin + 1) & ~wider & inside
     # An area at the edge of the tissue has little around it to be compared with, and is rarely more than that edge.
     if outer.sum() < 0.4 * inner.sum():
         return None
@@ -147,5 +133,5 @@ def _judge(
             return None
     whole = np.zeros(tissue.shape, dtype=bool)
     whole[near] = mask
-    conspicuity = (0.5 if opposite is None else 1.0) * min(step, 1.0) * gone**2 * roundness(mask) ** 4 * float(mask.sum()) ** 0.5
+    conspicuity = (ALONE_SHARE if opposite is None else 1.0) * min(step, 1.0) * gone**2 * roundness(mask) ** 4 * float(mask.sum()) ** 0.5
     return Area(whole, polarity, contrast, conspicuity)

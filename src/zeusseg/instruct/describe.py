@@ -7,9 +7,10 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from zeusseg.case import Mask
-from zeusseg.instruct.areas import Area, roundness
+from zeusseg.instruct.areas import Area
 from zeusseg.instruct.finding import Outlier, Side
 from zeusseg.instruct.foreground import Image, WorkGrid
+from zeusseg.instruct.shapes import dilated, eroded, roundness
 from zeusseg.instruct.symmetry import SagittalPlane
 
 Name = TypeVar("Name")
@@ -79,14 +80,10 @@ def ball_diameter(volume: float) -> float:
 
 def border(level: Image, mask: Mask) -> Literal["sharp", "ill-defined"]:
     """Sharp where most of the contrast is gone within one block's width of the outline, measured in plane."""
-    from scipy import ndimage
-
-    disc = np.zeros((3, 3, 1), dtype=bool)
-    disc[1, :, 0] = disc[:, 1, 0] = True
-    inner = mask & ~ndimage.binary_erosion(mask, disc)
-    outer = ndimage.binary_dilation(mask, disc) & ~mask
+    inner = mask & ~eroded(mask, 1)
+    outer = dilated(mask, 1) & ~mask
     core = mask & ~inner if (mask & ~inner).any() else mask
-    far = ndimage.binary_dilation(mask, disc, iterations=4) & ~ndimage.binary_dilation(mask, disc, iterations=2)
+    far = dilated(mask, 4) & ~dilated(mask, 2)
     if not outer.any() or not far.any():
         return "sharp"
     contrast = float(np.median(level[core]) - np.median(level[far]))
@@ -96,14 +93,11 @@ def border(level: Image, mask: Mask) -> Literal["sharp", "ill-defined"]:
 
 def texture(level: Image, mask: Mask) -> Literal["homogeneous", "heterogeneous", "ring"]:
     """Ring where the middle falls behind the margin by most of the contrast; else by the spread of the values."""
-    from scipy import ndimage
-
-    disc = np.ones((3, 3, 1), dtype=bool)
-    core = ndimage.binary_erosion(mask, disc, iterations=2)
-    rim = mask & ~ndimage.binary_erosion(mask, disc)
+    core = eroded(mask, 2)
+    rim = mask & ~eroded(mask, 1)
     if core.sum() >= 4 and np.median(level[core]) < 0.5 * np.median(level[rim]):
         return "ring"
-    inside = level[ndimage.binary_erosion(mask, disc)] if core.any() else level[mask]
+    inside = level[eroded(mask, 1)] if core.any() else level[mask]
     if inside.size < 4:
         return "homogeneous"
     spread = float(np.percentile(inside, 84) - np.percentile(inside, 16)) / 2

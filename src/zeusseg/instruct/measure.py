@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from zeusseg.case import Volume
-from zeusseg.instruct.areas import choose, find_areas
+from zeusseg.instruct.areas import Area, choose, find_areas
 from zeusseg.instruct.describe import describe
 from zeusseg.instruct.finding import FindingAttributes, Polarity
 from zeusseg.instruct.foreground import Image, find_foreground, work_grid
+from zeusseg.instruct.shapes import bounding_box
 from zeusseg.instruct.signals import signal_of
 from zeusseg.instruct.symmetry import SagittalPlane, find_plane, likeness, mirror
 from zeusseg.instruct.tissue import evened, inner_tissue, robust_deviation
@@ -55,14 +56,14 @@ def measure(volume: Volume, *, modality: str, spacing_known: bool = True) -> Fin
     signal = signal_of(modality)
     across = int(body.any(axis=(1, 2)).sum())
     thin = max(1, round(THIN_SHARE * across))
-    areas = [
-        area
-        for polarity in POLARITIES
-        for opposite in ((mirrored, None) if mirrored is not None else (None,))
-        for area in find_areas(deviation, opposite, tissue, polarity, signal, noise, thin)
-    ]
+    box = bounding_box(tissue, margin=2)
+    areas: list[Area] = []
+    for polarity in POLARITIES:
+        for other in (None,) if mirrored is None else (mirrored[box], None):
+            areas += find_areas(deviation[box], other, tissue[box], polarity, signal, noise, thin)
+    chosen = [area.placed(box, tissue.shape) for area in choose(areas, MOST_AREAS)]
     return FindingAttributes(
-        tuple(describe(area, deviation, body, plane, grid, spacing_known) for area in choose(areas, MOST_AREAS)),
+        tuple(describe(area, deviation, body, plane, grid, spacing_known) for area in chosen),
         asymmetry,
         float(body.mean()),
         foreground.frame,

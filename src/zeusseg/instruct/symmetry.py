@@ -41,12 +41,12 @@ def find_plane(mask: Mask, image: Image, edges: tuple[float, float, float]) -> S
     low, high = np.percentile(inside, (5, 95))
     grey = np.where(mask, np.clip((image - low) / max(float(high - low), 1e-6), 0, 1) + 1, 0).mean(axis=2)
     # Square pixels, coarse enough for a search in milliseconds; the outline weighs as much as what is inside.
-    edge = max(edges[0] * mask.shape[0], edges[1] * mask.shape[1]) / 64
+    edge = max(edges[0] * mask.shape[0], edges[1] * mask.shape[1]) / 48
     factors = (edges[0] / edge, edges[1] / edge)
     flat = gaussian_filter(zoom(thickness + 0.5 * grey, factors, order=1, grid_mode=True, mode="nearest"), 1.0)
     grid = np.indices(flat.shape)
     centre = np.array([(grid[axis] * flat).sum() / flat.sum() for axis in range(2)])
-    size = 2 * max(flat.shape) + 1
+    size = int(1.5 * max(flat.shape)) | 1
     middle = np.array([size // 2, size // 2], dtype=float)
     best = (-np.inf, 0.0, 0.0)
     for degrees in ANGLES_DEGREES:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from zeusseg.case import Mask
 from zeusseg.instruct.foreground import Image, WorkGrid
+from zeusseg.instruct.shapes import dilated, eroded, filled, largest_piece
 
 DEEPEST_RIM_SHARE = 0.3
 SKULL_DIP = 0.75
@@ -64,17 +65,7 @@ def skull_depth(depth: NDArray[np.float64], mask: Mask, level: Image, step: floa
 
 def _largest_solid(mask: Mask, radius: int) -> Mask:
     """The largest piece once bridges thinner than the radius (in blocks, in plane) are cut; its gaps closed."""
-    from scipy import ndimage
-
-    cross = np.zeros((3, 3, 1), dtype=bool)
-    cross[1, :, 0] = cross[:, 1, 0] = True
-    pieces, count = ndimage.label(ndimage.binary_erosion(mask, cross, iterations=radius))
-    if count == 0:
-        return mask
-    largest = pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax())
-    whole = ndimage.binary_dilation(largest, cross, iterations=radius + 3)
-    whole = ndimage.binary_erosion(whole, cross, iterations=3)
-    return np.stack([ndimage.binary_fill_holes(whole[:, :, k]) for k in range(mask.shape[2])], axis=2)
+    return filled(eroded(dilated(largest_piece(eroded(mask, radius)), radius + 3), 3))
 
 
 def evened(image: Image, tissue: Mask, scale: float) -> Image:

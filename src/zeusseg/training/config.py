@@ -60,8 +60,9 @@ class TrainConfig(Part):
     fit: FitConfig = FitConfig()
 
 
-def read_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
+def read_config(path: Path | str, overrides: list[str] | None = None) -> TrainConfig:
     """Read a configuration; `overrides` are `key.key=value`, values in YAML. Raises `UsageError` naming the key."""
+    path = Path(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, yaml.YAMLError) as error:

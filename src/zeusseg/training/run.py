@@ -38,7 +38,7 @@ class TrainedRun:
 
 
 def train(
-    config: TrainConfig, dataset: Dataset, run: Path, *, resume: bool = False, progress: bool = True
+    config: TrainConfig, dataset: Dataset, run: Path | str, *, resume: bool = False, progress: bool = True
 ) -> TrainedRun:
     """Train one model into the folder `run`.
 
@@ -48,6 +48,7 @@ def train(
     from lightning.pytorch import seed_everything
 
     started = time.monotonic()
+    run = Path(run)
     if (run / "config.yaml").exists() != resume:
         raise UsageError(
             f"nothing to resume in {run}: train without --resume" if resume
