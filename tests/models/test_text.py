@@ -30,7 +30,14 @@ def test_tokens_are_padded_with_zeros_and_the_mask_shows_it():
     encoded = encoder(["the left kidney", "liver"])
     assert encoded.tokens.shape == (2, 3, 32)
     assert encoded.mask.tolist() == [[True, True, True], [True, False, False]]
-    assert tokenize(["liver"], 8192)[0, 0, 0] > 0
+
+
+def test_a_word_that_stands_twice_is_put_together_once():
+    grams, places = tokenize(["the left kidney", "the liver"], 8192)
+    assert places.tolist() == [[1, 2, 3], [1, 4, 0]]
+    assert grams.shape[0] == 5
+    assert not grams[0].any()
+    assert [g for g in grams[3].tolist() if g] == subwords("kidney", 8192)
 
 
 def test_padding_does_not_change_what_a_text_means():

@@ -17,6 +17,7 @@ LEAST_SHARE = 0.0008
 LARGEST_SHARE = 0.3
 LEAST_STEP = 0.5
 PIECES_PER_CUT = 4
+FLUID_FACTOR = 1.5
 LEAST_CONSPICUITY = 6.0
 # What the other side does not contradict weighs more than what merely stands out on its own.
 ALONE_SHARE = 0.6
@@ -51,6 +52,9 @@ def find_areas(
 
     sign = np.float32(1.0 if polarity == "bright" else -1.0)
     level = sign * deviation
+    if polarity == "dark":
+        # Dark folds join a dark area at its border. Bright ones cannot be taken away like this: a rim is as thin.
+        level = ndimage.grey_opening(level, size=(2 * thin - 1, 2 * thin - 1, 1))
     opposite = None
     if mirrored is not None:
         # Thin structures never lie quite opposite each other; thick ones are widened to allow for a crooked pose.
@@ -63,7 +67,7 @@ def find_areas(
     for cut in CUTS:
         if cut < 2.0 * noise or cut < 0.5 * ordinary:
             continue
-        beyond = tissue & (level > cut)
+        beyond = tissue & (level > cut) & (level < FLUID_FACTOR * highest)
         if opposite is not None:
             beyond &= opposite < cut
         pieces, count = ndimage.label(opened(beyond, 1))
@@ -75,10 +79,10 @@ def find_areas(
         for piece in np.argsort(-sizes, kind="stable")[:PIECES_PER_CUT]:
             if sizes[piece] < 0.5 * least:
                 break
-            area = _judge(pieces == piece, boxes[piece - 1], level, opposite, tissue, polarity, cut, thin, least)
+            area = _judge(pieces == piece, boxes[piece - 1], level, opposite, tissue, polarity, cut, thin, least, ordinary)
             if area is None or not ordinary <= area.contrast <= highest:
                 continue
-            if area.conspicuity >= LEAST_CONSPICUITY * ordinary:
+            if area.conspicuity >= LEAST_CONSPICUITY:
                 areas.append(area)
     return areas
 
@@ -103,6 +107,7 @@ def _judge(
     cut: float,
     thin: int,
     least: float,
+    ordinary: float,
 ) -> Area | None:
     """Round a piece off and weigh it; None where it is too small, too large, or not set off from what is around."""
     near = tuple(
@@ -133,5 +138,5 @@ def _judge(
             return None
     whole = np.zeros(tissue.shape, dtype=bool)
     whole[near] = mask
-    conspicuity = (ALONE_SHARE if opposite is None else 1.0) * min(step, 1.0) * gone**2 * roundness(mask) ** 4 * float(mask.sum()) ** 0.5
+    conspicuity = (ALONE_SHARE if opposite is None else 1.0) * min(step / ordinary, 3.0) * gone**2 * roundness(mask) ** 4 * float(mask.sum()) ** 0.5
     return Area(whole, polarity, contrast, conspicuity)

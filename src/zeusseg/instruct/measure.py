@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from zeusseg.case import Volume
+from zeusseg.case import Mask, Volume
 from zeusseg.instruct.areas import Area, choose, find_areas
 from zeusseg.instruct.describe import describe
 from zeusseg.instruct.finding import FindingAttributes, Polarity
-from zeusseg.instruct.foreground import Image, find_foreground, work_grid
+from zeusseg.instruct.foreground import Image, WorkGrid, find_foreground, work_grid
 from zeusseg.instruct.shapes import bounding_box
 from zeusseg.instruct.signals import signal_of
 from zeusseg.instruct.symmetry import SagittalPlane, find_plane, likeness, mirror
@@ -16,7 +16,9 @@ from zeusseg.instruct.tissue import evened, inner_tissue, robust_deviation
 
 POLARITIES: tuple[Polarity, ...] = ("bright", "dark")
 MOST_AREAS = 3
-LEAST_LIKENESS = 0.3
+MIDLINE_STRIP_SHARE = 0.07
+LOW_SHARE = 0.3
+FRONT_SHARE = 0.3
 # Folds, vessels and sulci are thinner than this share of the body's width.
 THIN_SHARE = 0.024
 # What counts as one unit of contrast in CT; elsewhere it is the tissue's own brightness above the background.
@@ -60,8 +62,10 @@ def measure(volume: Volume, *, modality: str, spacing_known: bool = True) -> Fin
     areas: list[Area] = []
     for polarity in POLARITIES:
         for other in (None,) if mirrored is None else (mirrored[box], None):
-            areas += find_areas(deviation[box], other, tissue[box], polarity, signal, noise, thin)
-    chosen = [area.placed(box, tissue.shape) for area in choose(areas, MOST_AREAS)]
+            found = find_areas(deviation[box], other, tissue[box], polarity, signal, noise, thin)
+            placed = [area.placed(box, tissue.shape) for area in found]
+            areas += [area for area in placed if plane is None or not _is_anatomy(area, body, plane, grid, other is None)]
+    chosen = choose(areas, MOST_AREAS)
     return FindingAttributes(
         tuple(describe(area, deviation, body, plane, grid, spacing_known) for area in chosen),
         asymmetry,
@@ -69,3 +73,19 @@ def measure(volume: Volume, *, modality: str, spacing_known: bool = True) -> Fin
         foreground.frame,
         spacing_known,
     )
+
+
+def _is_anatomy(area: Area, body: Mask, plane: SagittalPlane, grid: WorkGrid, alone: bool) -> bool:
+    """Whether an area lies where anatomy stands out by itself.
+
+    That is the midline (brainstem, cisterns), unless the two sides differ there, and the orbits and the skull base in
+    the lowest front of a head.
+    """
+    box = bounding_box(body)
+    x, y, z = (float(place.mean()) for place in np.nonzero(area.mask))
+    width, length, height = (part.stop - part.start for part in box)
+    from_midline = abs(float(plane.distance(x * grid.edges[0], y * grid.edges[1])))
+    level = (z + 0.5 - box[2].start) / height
+    if (alone or level < 0.5) and from_midline < MIDLINE_STRIP_SHARE * width * grid.edges[0]:
+        return True
+    return level < LOW_SHARE and (y + 0.5 - box[1].start) / length > 1 - FRONT_SHARE

@@ -11,12 +11,13 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-MAX_WORDS = 128
+MAX_WORDS = 80
 MAX_GRAMS = 24
 _WORD = re.compile(r"[^\W_]+(?:\.\d+)?")
 
@@ -39,6 +40,7 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())[:MAX_WORDS]
 
 
+@lru_cache(maxsize=65536)
 def subwords(word: str, buckets: int) -> list[int]:
     """Bucket numbers (1 … buckets - 1) of a word and of its 3- to 5-grams, the word itself first."""
     marked = f"<{word}>"
@@ -47,38 +49,44 @@ def subwords(word: str, buckets: int) -> list[int]:
     return [1 + zlib.crc32(gram.encode()) % (buckets - 1) for gram in [marked, *grams]][:MAX_GRAMS]
 
 
-def tokenize(texts: Sequence[str], buckets: int) -> Tensor:
-    """Texts to subword buckets (text, word, gram), padded with 0. A text without words has one empty word."""
-    split = [[subwords(word, buckets) for word in words_of(text)] for text in texts]
-    words = max([1, *(len(text) for text in split)])
-    ids = torch.zeros(len(texts), words, MAX_GRAMS, dtype=torch.long)
-    for i, text in enumerate(split):
-        for j, grams in enumerate(text):
-            ids[i, j, : len(grams)] = torch.tensor(grams)
-    return ids
+def tokenize(texts: Sequence[str], buckets: int) -> tuple[Tensor, Tensor]:
+    """Texts to their distinct words (distinct, gram), as subword buckets padded with 0, and which of them stand where
+    (text, word). Word 0 has no subwords: it pads, and is the one word of a text without words.
+    """
+    split = [words_of(text) for text in texts]
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(w for words in split for w in words), start=1)}
+    grams = torch.zeros(len(numbers) + 1, MAX_GRAMS, dtype=torch.long)
+    for word, number in numbers.items():
+        found = subwords(word, buckets)
+        grams[number, : len(found)] = torch.tensor(found)
+    length = max([1, *(len(words) for words in split)])
+    places = [[numbers[word] for word in words] + [0] * (length - len(words)) for words in split]
+    return grams, torch.tensor(places, dtype=torch.long).reshape(len(texts), length)
 
 
 class SubwordTextEncoder(nn.Module):
     """Texts (a sequence of strings) to `TextTokens`; an empty text becomes one learned token."""
 
-    def __init__(self, width: int = 128, buckets: int = 8192, layers: int = 2, heads: int = 4, dropout: float = 0.1):
+    def __init__(self, width: int = 128, buckets: int = 8192, layers: int = 2, heads: int = 4):
         super().__init__()
         self.buckets = buckets
         self.subwords = nn.Embedding(buckets, width, padding_idx=0)
         self.empty = nn.Parameter(torch.randn(width) * 0.02)
         self.norm = nn.LayerNorm(width)
+        # No dropout: rewording already shows every text in many forms.
         layer = nn.TransformerEncoderLayer(
-            width, heads, 2 * width, dropout, activation="gelu", batch_first=True, norm_first=True
+            width, heads, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
         self.transformer = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
         self.pool = nn.Linear(width, 1, bias=False)
 
     def forward(self, texts: Sequence[str]) -> TextTokens:
-        ids = tokenize(texts, self.buckets).to(self.empty.device)
-        mask = ids.any(dim=-1)
+        # The same few hundred words make up all texts of a batch: each is put together once.
+        grams, places = (ids.to(self.empty.device) for ids in tokenize(texts, self.buckets))
+        mask = places > 0
         empty = ~mask.any(dim=1)
-        grams = (ids > 0).sum(dim=-1, keepdim=True).clamp(min=1)
-        words = self.subwords(ids).sum(dim=2) / grams.sqrt()
+        count = (grams > 0).sum(dim=-1, keepdim=True).clamp(min=1)
+        words = (self.subwords(grams).sum(dim=1) / count.sqrt())[places]
         words = torch.where(empty[:, None, None], self.empty.expand_as(words), words)
         mask = mask | (empty[:, None] & (torch.arange(mask.shape[1], device=mask.device) == 0))
         tokens = self.norm(words) + sinusoid(words.shape[1], words.shape[2]).to(words)

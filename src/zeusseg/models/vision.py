@@ -26,17 +26,21 @@ class VisionEncoder(Protocol):
 
 def normalised_convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.GroupNorm(8, outputs), nn.LeakyReLU(0.01, inplace=True)
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.01, inplace=True)
     )
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut (He et al. 2016), with group normalisation: batches are small here."""
+    """Two 3x3 convolutions around a shortcut (He et al. 2016).
+
+    Batch normalisation, because training sees crops and prediction whole slices: statistics taken from each image
+    (group or instance normalisation) then differ between the two, and masks grow.
+    """
 
     def __init__(self, channels: int):
         super().__init__()
         self.first = normalised_convolution(channels, channels)
-        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.GroupNorm(8, channels))
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.nn.functional.leaky_relu(x + self.second(self.first(x)), 0.01)

@@ -24,8 +24,6 @@ class TrainingModule(LightningModule):
         self.model, self.fit_config, self.loss = model, fit, MaskLoss()
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        # Dropout follows from the step, so that a resumed run draws what an uninterrupted one would have drawn.
-        torch.manual_seed((self.fit_config.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
         encoded = self.model.encode_text(batch.texts)
         losses = self.loss(self.model(batch.images, batch.present, encoded, batch.which), batch.masks, batch.targets)
         parts = {f"train/{name}": value.detach() for name, value in vars(losses).items()}
