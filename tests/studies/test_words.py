@@ -33,7 +33,8 @@ def answers(loaded, case, texts, *, obedient: bool) -> dict[str, SegmentedTarget
     found = {}
     for key, text in texts.items():
         value = next((t.values[0] for t in TARGETS if t.name in text), 0) if obedient else 1
-        found[key] = SegmentedTarget((labels == value).astype(np.float32) if value else np.zeros(labels.shape), 0.9, None)
+        probability = ((labels == value) & (value > 0)).astype(np.float32)
+        found[key] = SegmentedTarget(probability, 0.9, None)
     return found
 
 

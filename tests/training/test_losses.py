@@ -24,7 +24,7 @@ def test_parts_are_as_worked_out_by_hand():
 
 
 def test_dice_counts_false_marks_in_slices_without_the_target():
-    # Two slices of 4 pixels, the target in 2 pixels of the first; right there, and 2 pixels wrongly marked in the other.
+    # Two slices of 4 pixels; the target is 2 pixels of the first, marked right; 2 of the other are wrongly marked.
     masks = torch.zeros(2, 1, 2, 2, dtype=torch.uint8)
     masks[0, 0, 0] = 1
     logits = (masks.float() * 2 - 1) * 20

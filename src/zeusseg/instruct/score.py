@@ -46,9 +46,7 @@ class TruthScore:
     def rates(self) -> dict[str, float]:
         """Shares of the lesions that were found, and whose side, polarity and size were right; of lesion-free images
         that were left alone; and unfounded areas per image. NaN where there is nothing to count."""
-        rates = {
-            name: _ratio(getattr(self, name), self.lesions) for name in ("found", "side", "polarity", "size")
-        }
+        rates = {name: _ratio(getattr(self, name), self.lesions) for name in ("found", "side", "polarity", "size")}
         return {
             **rates,
             "silent": _ratio(self.silent, self.lesion_free),
@@ -68,7 +66,9 @@ def score_against_truth(
     return scores
 
 
-def score_phantoms(count: int, seed: int = 0, region: Region = "brain", randomise: bool = False) -> dict[str, TruthScore]:
+def score_phantoms(
+    count: int, seed: int = 0, region: Region = "brain", randomise: bool = False
+) -> dict[str, TruthScore]:
     """Score `measured` on so many phantoms, of the seeds from `seed` on; by modality, and over `all` of them."""
     from zeusseg.datasets.phantom import make_phantom
     from zeusseg.instruct.measured import MeasuredWriter
@@ -131,7 +131,8 @@ def _main() -> None:
     parser.add_argument("--region", choices=("brain", "abdomen"), default="brain")
     parser.add_argument("--randomise", action="store_true", help="vary contrast, resolution and noise widely")
     arguments = parser.parse_args()
-    for modality, score in score_phantoms(arguments.count, arguments.seed, arguments.region, arguments.randomise).items():
+    scores = score_phantoms(arguments.count, arguments.seed, arguments.region, arguments.randomise)
+    for modality, score in scores.items():
         rates = ", ".join(f"{name} {rate:.3f}" for name, rate in score.rates().items())
         print(f"{modality}: {rates} (n = {score.lesions} lesions, {score.images} images, {asdict(score)})")
 

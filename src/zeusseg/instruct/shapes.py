@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from zeusseg.case import Mask
 
+Box = tuple[slice, slice, slice]
+
 
 def dilated(mask: Mask, radius: int) -> Mask:
     """The mask (x, y, z) widened in plane by a disc; nothing beyond the grid counts.
@@ -56,7 +58,7 @@ def largest_piece(mask: Mask) -> Mask:
     return np.asarray(pieces == int(sizes.argmax()))
 
 
-def bounding_box(mask: Mask, margin: int = 0) -> tuple[slice, slice, slice]:
+def bounding_box(mask: Mask, margin: int = 0) -> Box:
     """The smallest box around a mask that is not empty, widened in plane by `margin` where the grid allows."""
     slices = []
     for axis in range(3):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zeusseg.instruct.finding import Polarity
+
+
 @dataclass(frozen=True)
 class Signal:
     """What is known of a modality before looking.
@@ -20,6 +23,12 @@ class Signal:
     most_bright: float = 3.0
     least_dark: float = 0.25
     most_dark: float = 0.8
+
+    def contrasts(self, polarity: Polarity) -> tuple[float, float]:
+        """The least and the most contrast of a finding of this polarity."""
+        if polarity == "bright":
+            return self.least_bright, self.most_bright
+        return self.least_dark, self.most_dark
 
 
 T1 = Signal("T1", least_bright=0.35, most_bright=0.9, least_dark=0.1, most_dark=0.32)

@@ -65,7 +65,7 @@ def make_writer(spec: str, *, source: CaseSource | None = None, seed: int = 0) -
     """
     name, colon, argument = spec.partition(":")
     if name not in WRITERS:
-        raise UsageError(f"unknown writer {spec!r}: expected one of {', '.join(WRITERS)} (file takes a path: file:PATH)")
+        raise UsageError(f"unknown writer {spec!r}: expected one of {', '.join(WRITERS)} (file as file:PATH)")
     if colon and name != "file":
         raise UsageError(f"the writer {name!r} takes no argument, but {spec!r} was given")
     return WRITERS[name](argument, source, seed)

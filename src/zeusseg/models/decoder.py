@@ -18,14 +18,13 @@ from torch.nn import functional
 from zeusseg.models.text import sinusoid
 from zeusseg.models.vision import ResidualBlock, normalised_convolution
 
-
 # Logits of masks reach about this far; divided by it they are of the size of the other inputs.
 LOGIT_SCALE = 5.0
 
 
 @dataclass
 class DecodedMasks:
-    """Logits `masks` (batch, target, height, width) and `presence` (batch, target); `queries` (batch, target, width)."""
+    """Logits `masks` (batch, target, height, width), `presence` (batch, target); `queries` (batch, target, width)."""
 
     masks: Tensor
     presence: Tensor
@@ -124,7 +123,7 @@ class InstructionDecoder(nn.Module):
         self.presence = nn.Sequential(nn.Linear(width + 2, width), nn.GELU(), nn.Linear(width, 1))
 
     def forward(self, pixels: list[Tensor], tokens: Tensor, mask: Tensor, pooled: Tensor) -> DecodedMasks:
-        """`pixels` finest first, (b, c, h, w) each; `tokens` (b, t, word, d), `mask` (b, t, word), `pooled` (b, t, d)."""
+        """`pixels`: finest first, (b, c, h, w); `tokens` (b, t, word, d), `mask` (b, t, word), `pooled` (b, t, d)."""
         queries = self.start(pooled)
         masks: Tensor | None = None
         for i, scale in enumerate(reversed(pixels)):

@@ -21,7 +21,7 @@ MakeEncoder = Callable[[int], VisionEncoder]
 
 
 class EarlyFusion(nn.Module):
-    """Modalities are stacked as channels, zeros for absent ones; a constant channel for each says whether it is there."""
+    """Modalities are stacked as channels, zeros for absent ones; a constant channel each says whether it is there."""
 
     def __init__(self, make_encoder: MakeEncoder, modalities: int, channels: int, width: int):
         super().__init__()

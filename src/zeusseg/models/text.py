@@ -24,7 +24,7 @@ _WORD = re.compile(r"[^\W_]+(?:\.\d+)?")
 
 @dataclass
 class TextTokens:
-    """Encoded texts: `tokens` (text, word, width), `mask` (text, word): true where a word is, `pooled` (text, width)."""
+    """Encoded texts: `tokens` (text, word, width), `mask` (text, word; true for a word), `pooled` (text, width)."""
 
     tokens: Tensor
     mask: Tensor

@@ -45,6 +45,7 @@ def fit(
     module = TrainingModule(model, options)
     checkpoints = run / "checkpoints"
     trainer = Trainer(
+        devices=1,
         max_steps=options.steps,
         max_epochs=-1,
         precision=fast_precision(),

@@ -97,7 +97,8 @@ class SampleStream(Dataset[dict[str, object]]):
         texts += [absent_text(self.targets, rng, written[0]) for _ in range(self.fit.absent_targets)]
         empty = masks.new_zeros(self.fit.absent_targets, *masks.shape[1:])
         asked = torch.tensor([*chosen, *[-1] * self.fit.absent_targets])
-        return {"images": images, "present": present, "masks": torch.cat([masks, empty]), "texts": texts, "targets": asked}
+        masks = torch.cat([masks, empty])
+        return {"images": images, "present": present, "masks": masks, "texts": texts, "targets": asked}
 
     def _draw_plane(self, case: PreparedCase, rng: np.random.Generator) -> int:
         somewhere = [planes for planes in case.planes_of_target if planes]
