@@ -23,9 +23,12 @@ def ball(centre: tuple[float, float, float], radius_mm: float) -> np.ndarray:
 
 
 def head(
-    centre: tuple[float, float, float] | None = (45, 50, 6), radius_mm: float = 15.0, contrast: float = 0.8, seed: int = 0
+    centre: tuple[float, float, float] | None = (45, 50, 6),
+    radius_mm: float = 15.0,
+    contrast: float = 0.8,
+    seed: int = 0,
 ) -> np.ndarray:
-    """A skull-stripped brain of brightness 100 (noise 2) on black, 62 mm to either side of x = 31.5, and a ball in it."""
+    """A skull-stripped brain of brightness 100 (noise 2), 62 mm to either side of x = 31.5, on black; a ball in it."""
     x, y, _ = np.indices(SHAPE)
     rng = np.random.default_rng(seed)
     inside = ((x - 31.5) * 2.5 / 62) ** 2 + ((y - 39.5) * 2.5 / 80) ** 2 <= 1

@@ -11,7 +11,7 @@ from zeusseg.errors import BadInputError
 from zeusseg.instruct.instruction import Instruction, image_digest, read_instructions
 
 LINE = Instruction(
-    case="a", target="lesion", text="Segment the lesion – here.", findings={"flair": "bright"}, writer="measured",
+    case="a", target="lesion", text="Segment the lesion, größer.", findings={"flair": "bright"}, writer="measured",
     model="", prompt_version="1", image_sha256="00", oracle=False, created="2025-01-01T00:00:00+00:00",
 )
 
@@ -64,10 +64,10 @@ def test_a_bad_line_is_named_by_file_and_number_in_one_line(tmp_path, line, caus
 
 
 def test_a_file_that_is_missing_or_no_text_is_named(tmp_path):
-    with pytest.raises(BadInputError, match="none.jsonl"):
+    with pytest.raises(BadInputError, match=r"none\.jsonl"):
         read_instructions(tmp_path / "none.jsonl")
     (tmp_path / "bytes.jsonl").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(BadInputError, match="bytes.jsonl"):
+    with pytest.raises(BadInputError, match=r"bytes\.jsonl"):
         read_instructions(tmp_path / "bytes.jsonl")
 
 

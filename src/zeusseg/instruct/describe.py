@@ -45,7 +45,7 @@ def describe(
         border=border(level, mask),
         texture=texture(level, mask),
         contrast=area.contrast,
-        centre=tuple(float((c + 0.5) * f - 0.5) for c, f in zip(centre, grid.factors, strict=True)),
+        centre=(_voxel(centre[0], grid.factors[0]), _voxel(centre[1], grid.factors[1]), _voxel(centre[2], grid.factors[2])),
     )
 
 
@@ -60,6 +60,11 @@ def side(centre: np.ndarray, body: Mask, plane: SagittalPlane | None, grid: Work
     if abs(distance) < MIDLINE_SHARE * width:
         return "midline"
     return "right" if distance > 0 else "left"
+
+
+def _voxel(block: float, factor: int) -> float:
+    """The voxel index of a place that is given in blocks."""
+    return float((block + 0.5) * factor - 0.5)
 
 
 def _third(place: float, body: Mask, axis: int, names: tuple[Name, Name, Name]) -> Name:
@@ -79,26 +84,24 @@ def ball_diameter(volume: float) -> float:
 
 
 def border(level: Image, mask: Mask) -> Literal["sharp", "ill-defined"]:
-    """Sharp where most of the contrast is gone within one block's width of the outline, measured in plane."""
-    inner = mask & ~eroded(mask, 1)
-    outer = dilated(mask, 1) & ~mask
-    core = mask & ~inner if (mask & ~inner).any() else mask
+    """Sharp where most of the contrast is gone within two blocks across the outline, in plane."""
+    rim = mask & ~eroded(mask, 1)
+    core = mask & ~rim if (mask & ~rim).any() else mask
+    beyond = dilated(mask, 2) & ~dilated(mask, 1)
     far = dilated(mask, 4) & ~dilated(mask, 2)
-    if not outer.any() or not far.any():
+    if not beyond.any() or not far.any():
         return "sharp"
     contrast = float(np.median(level[core]) - np.median(level[far]))
-    step = float(np.median(level[inner]) - np.median(level[outer]))
-    return "sharp" if step > 0.6 * contrast else "ill-defined"
+    step = float(np.median(level[rim]) - np.median(level[beyond]))
+    return "sharp" if step > 0.65 * contrast else "ill-defined"
 
 
 def texture(level: Image, mask: Mask) -> Literal["homogeneous", "heterogeneous", "ring"]:
-    """Ring where the middle falls behind the margin by most of the contrast; else by the spread of the values."""
+    """Ring where a good part of the middle falls behind the wall by half and more; else by the spread of the values."""
     core = eroded(mask, 2)
-    rim = mask & ~eroded(mask, 1)
-    if core.sum() >= 4 and np.median(level[core]) < 0.5 * np.median(level[rim]):
+    wall = mask & ~core
+    if core.sum() >= 4 and np.percentile(level[core], 25) < 0.5 * np.median(level[wall]):
         return "ring"
-    inside = level[eroded(mask, 1)] if core.any() else level[mask]
-    if inside.size < 4:
-        return "homogeneous"
+    inside = level[eroded(mask, 1)] if eroded(mask, 1).any() else level[mask]
     spread = float(np.percentile(inside, 84) - np.percentile(inside, 16)) / 2
     return "homogeneous" if spread < 0.3 * abs(float(np.median(inside))) else "heterogeneous"

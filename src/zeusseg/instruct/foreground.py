@@ -81,7 +81,7 @@ def find_foreground(image: Image, *, kind: Literal["nifti", "picture"], is_ct: b
     if kind == "picture":
         seen = _solid(image > image.min() + 0.04 * float(np.ptp(image)))
         return Foreground(seen if seen.mean() > 0.2 else whole, float(image.min()), "picture")
-    border = _border(image)
+    border = _border(image).astype(np.float64)
     background = float(np.median(border))
     if is_ct:
         mask = _solid(image > AIR_HU)

@@ -90,4 +90,4 @@ def _is_anatomy(area: Area, body: Mask, plane: SagittalPlane, grid: WorkGrid, al
     height_share = (z + 0.5 - box[2].start) / height
     if (alone or height_share < 0.5) and from_midline < MIDLINE_STRIP_SHARE * width * grid.edges[0]:
         return True
-    return height_share < LOW_SHARE and (y + 0.5 - box[1].start) / length > 1 - FRONT_SHARE
+    return bool(height_share < LOW_SHARE and (y + 0.5 - box[1].start) / length > 1 - FRONT_SHARE)

@@ -22,7 +22,7 @@ class Signal:
     least_bright: float = 0.25
     most_bright: float = 3.0
     least_dark: float = 0.25
-    most_dark: float = 0.8
+    most_dark: float = 1.2
 
     def contrasts(self, polarity: Polarity) -> tuple[float, float]:
         """The least and the most contrast of a finding of this polarity."""
@@ -53,7 +53,7 @@ SIGNALS: dict[str, Signal] = {
     "mri": Signal("MRI"),
     "mr": Signal("MRI"),
     "ct": CT,
-    "us": Signal("ultrasound", "hyperechoic", "hypoechoic"),
+    "us": Signal("ultrasound", "hyperechoic", "hypoechoic", least_bright=0.5, least_dark=0.35),
     "rgb": Signal("colour picture", "bright", "dark"),
 }
 

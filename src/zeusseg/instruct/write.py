@@ -91,8 +91,8 @@ def _resume(out: Path, writer_name: str) -> list[Instruction]:
     others = sorted({line.writer for line in lines} - {writer_name})
     if others:
         raise UsageError(
-            f"{out} holds instructions of the writer {', '.join(map(repr, others))}, with which those of {writer_name!r} "
-            "would be mixed: name another file, or delete this one"
+            f"{out} holds instructions of the writer {', '.join(map(repr, others))}, not of {writer_name!r}: "
+            "name another file, or delete this one"
         )
     return lines
 

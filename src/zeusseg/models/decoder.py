@@ -34,7 +34,7 @@ class DecodedMasks:
 class PixelDecoder(nn.Module):
     """Encoder features to decoded features of the same scales plus one at full resolution; both finest first."""
 
-    def __init__(self, channels: tuple[int, ...], full_resolution_channels: int = 16):
+    def __init__(self, channels: tuple[int, ...], norm: str, full_resolution_channels: int = 16):
         super().__init__()
         self.channels = (full_resolution_channels, *channels)
         self.up = nn.ModuleList(
@@ -42,7 +42,7 @@ class PixelDecoder(nn.Module):
         )
         # The finest scale takes most of the time: there the features are only merged, not refined.
         self.merge = nn.ModuleList(
-            nn.Sequential(normalised_convolution(2 * fine, fine), *([ResidualBlock(fine)] if i else []))
+            nn.Sequential(normalised_convolution(2 * fine, fine, norm), *([ResidualBlock(fine, norm)] if i else []))
             for i, fine in enumerate(channels[:-1])
         )
         # Sub-pixel convolution (Shi et al. 2016): full resolution without a convolution at full resolution.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Protocol
 
@@ -24,23 +25,28 @@ class VisionEncoder(Protocol):
     def __call__(self, image: Tensor) -> list[Tensor]: ...
 
 
-def normalised_convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+# `batch` statistics hold for whatever part of an image is shown, which prediction on whole slices needs after training
+# on crops. `group` statistics are each image's own: steadier in small, mixed batches, but then training must show whole
+# slices too.
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "group": lambda channels: nn.GroupNorm(8, channels),
+}
+
+
+def normalised_convolution(inputs: int, outputs: int, norm: str, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.01, inplace=True)
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), NORMS[norm](outputs), nn.LeakyReLU(0.01, inplace=True)
     )
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut (He et al. 2016).
+    """Two 3x3 convolutions around a shortcut (He et al. 2016)."""
 
-    Batch normalisation, because training sees crops and prediction whole slices: statistics taken from each image
-    (group or instance normalisation) then differ between the two, and masks grow.
-    """
-
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, norm: str):
         super().__init__()
-        self.first = normalised_convolution(channels, channels)
-        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
+        self.first = normalised_convolution(channels, channels, norm)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), NORMS[norm](channels))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.nn.functional.leaky_relu(x + self.second(self.first(x)), 0.01)
@@ -53,14 +59,15 @@ class CompactEncoder(nn.Module):
     resolution, where most time would go, is never convolved.
     """
 
-    def __init__(self, in_channels: int, channels: tuple[int, ...] = (32, 64, 128, 192, 256)):
+    def __init__(self, in_channels: int, channels: tuple[int, ...], norm: str):
         super().__init__()
         self.channels = channels
         self.strides = tuple(2 ** (i + 1) for i in range(len(channels)))
-        self.stem = normalised_convolution(4 * in_channels, channels[0])
-        self.stages = nn.ModuleList([nn.Sequential(ResidualBlock(channels[0]))])
+        self.stem = normalised_convolution(4 * in_channels, channels[0], norm)
+        self.stages = nn.ModuleList([nn.Sequential(ResidualBlock(channels[0], norm))])
         for previous, current in pairwise(channels):
-            self.stages.append(nn.Sequential(normalised_convolution(previous, current, 2), ResidualBlock(current)))
+            down = normalised_convolution(previous, current, norm, stride=2)
+            self.stages.append(nn.Sequential(down, ResidualBlock(current, norm)))
 
     def forward(self, image: Tensor) -> list[Tensor]:
         x = self.stem(rearrange(image, "b c (h two) (w too) -> b (c two too) h w", two=2, too=2))

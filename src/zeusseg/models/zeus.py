@@ -44,15 +44,16 @@ class ZeusModel(nn.Module):
         vision: str = "compact",
         text: str = "subword",
         width: int = 128,
-        vision_channels: Sequence[int] = (32, 64, 128, 192, 256),
+        vision_channels: Sequence[int] = (24, 48, 96, 160, 224),
+        norm: str = "batch",
     ):
         super().__init__()
         encoder = pick("vision encoder", VISION_ENCODERS, vision)
         self.text = pick("text encoder", TEXT_ENCODERS, text)(width)
         self.fusion = pick("fusion", FUSIONS, fusion)(
-            lambda inputs: encoder(inputs, tuple(vision_channels)), modalities, channels, width
+            lambda inputs: encoder(inputs, tuple(vision_channels), norm), modalities, channels, width
         )
-        self.pixels = PixelDecoder(tuple(vision_channels))
+        self.pixels = PixelDecoder(tuple(vision_channels), norm)
         self.decoder = InstructionDecoder(self.pixels.channels, width)
 
     def encode_text(self, texts: Sequence[str]) -> TextTokens:

@@ -21,6 +21,7 @@ class ModelConfig(Part):
     fusion: Literal["early", "hybrid", "late"] = "early"
     vision: str = "compact"
     vision_channels: tuple[int, ...] = (24, 48, 96, 160, 224)
+    norm: Literal["batch", "group"] = "batch"
     text: str = "subword"
     width: int = Field(default=128, gt=0, multiple_of=8)
 
