@@ -21,8 +21,9 @@ TARGETS = ("lesion", "ventricles")
 def run_demo(out: Path) -> None:
     """Make phantoms, train on some, predict and score the others, and report.
 
-    Writes `out`/{data,run,predictions,evaluation}, `out/targets.yaml` and `out/report.html`. What is already there is used: the data and
-    a finished training are not made again, an unfinished one goes on. Raises `UsageError` where `out` is a file.
+    Writes `out`/{data,run,predictions,evaluation}, `out/targets.yaml` and `out/report.html`. What is already there is
+    used: the data and a finished training are not made again, an unfinished one goes on. Raises `UsageError` where
+    `out` is a file.
     """
     from zeusseg.datasets import dump_targets_file, load_dataset
     from zeusseg.datasets.phantom import write_phantoms

@@ -16,8 +16,7 @@ from zeusseg.instruct.signals import Signal
 CUTS = (0.08, 0.12, 0.18, 0.27, 0.4, 0.6, 0.9)
 PIECES_PER_CUT = 4
 LEAST_SHARE, LARGEST_SHARE = 0.0008, 0.3
-# The figures below were set on phantoms of other seeds than those that the documentation is scored on.
-LEAST_CONSPICUITY = 6.0
+# These figures and those of `signals` were set on phantoms of other seeds than those that the documentation is scored on.
 RELATIVE_CONSPICUITY = 0.25
 WHOLE_SHARE = 0.35
 # What the other side does not contradict weighs more than what merely stands out on its own.
@@ -88,7 +87,7 @@ def find_areas(search: Search, polarity: Polarity) -> list[Area]:
 
     level, opposite = search.level(polarity), search.opposite(polarity)
     ordinary, utmost = search.signal.contrasts(polarity)
-    least = _least_blocks(search.tissue)
+    least, least_stated = _least_blocks(search.tissue), search.signal.least_conspicuity
     areas: list[Area] = []
     for cut in CUTS:
         if cut < max(2.0 * search.noise, 0.5 * ordinary):
@@ -107,7 +106,7 @@ def find_areas(search: Search, polarity: Polarity) -> list[Area]:
                 break
             near = _widened(boxes[piece - 1], 2 * search.thin + 2)
             area = _judge(search, polarity, pieces[near] == piece, near, level, opposite, cut)
-            if area is not None and ordinary <= area.contrast <= utmost and area.conspicuity >= LEAST_CONSPICUITY:
+            if area is not None and ordinary <= area.contrast <= utmost and area.conspicuity >= least_stated:
                 areas.append(area)
     return areas
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zeusseg.case import Mask
 from zeusseg.instruct.areas import Area
@@ -14,6 +15,7 @@ from zeusseg.instruct.shapes import dilated, eroded, roundness
 from zeusseg.instruct.symmetry import SagittalPlane
 
 Name = TypeVar("Name")
+Point = NDArray[np.float64]
 
 MIDLINE_SHARE = 0.04
 
@@ -45,11 +47,11 @@ def describe(
         border=border(level, mask),
         texture=texture(level, mask),
         contrast=area.contrast,
-        centre=(_voxel(centre[0], grid.factors[0]), _voxel(centre[1], grid.factors[1]), _voxel(centre[2], grid.factors[2])),
+        centre=_voxel(centre, grid.factors),
     )
 
 
-def side(centre: np.ndarray, body: Mask, plane: SagittalPlane | None, grid: WorkGrid) -> Side:
+def side(centre: Point, body: Mask, plane: SagittalPlane | None, grid: WorkGrid) -> Side:
     """The patient's side on which a centre (in blocks) lies; midline within a small share of the body's width."""
     across = np.nonzero(body.any(axis=(1, 2)))[0]
     width = float(across[-1] - across[0] + 1) * grid.edges[0]
@@ -62,9 +64,10 @@ def side(centre: np.ndarray, body: Mask, plane: SagittalPlane | None, grid: Work
     return "right" if distance > 0 else "left"
 
 
-def _voxel(block: float, factor: int) -> float:
+def _voxel(block: Point, factors: tuple[int, int, int]) -> tuple[float, float, float]:
     """The voxel index of a place that is given in blocks."""
-    return float((block + 0.5) * factor - 0.5)
+    x, y, z = (block + 0.5) * factors - 0.5
+    return (float(x), float(y), float(z))
 
 
 def _third(place: float, body: Mask, axis: int, names: tuple[Name, Name, Name]) -> Name:
@@ -93,7 +96,7 @@ def border(level: Image, mask: Mask) -> Literal["sharp", "ill-defined"]:
         return "sharp"
     contrast = float(np.median(level[core]) - np.median(level[far]))
     step = float(np.median(level[rim]) - np.median(level[beyond]))
-    return "sharp" if step > 0.65 * contrast else "ill-defined"
+    return "sharp" if step > 0.6 * contrast else "ill-defined"
 
 
 def texture(level: Image, mask: Mask) -> Literal["homogeneous", "heterogeneous", "ring"]:

@@ -25,7 +25,6 @@ THIN_SHARE = 0.024
 # What counts as one unit of contrast in CT; elsewhere it is the tissue's own brightness above the background.
 CT_SCALE_HU = 60.0
 CT_WINDOW_HU = (-200.0, 300.0)
-SMOOTHING_BLOCKS = 0.7
 
 
 def measure(volume: Volume, *, modality: str, spacing_known: bool = True) -> FindingAttributes:
@@ -36,6 +35,7 @@ def measure(volume: Volume, *, modality: str, spacing_known: bool = True) -> Fin
     """
     from scipy.ndimage import gaussian_filter
 
+    signal = signal_of(modality)
     grid = work_grid(volume, spacing_known)
     is_ct = modality.casefold() == "ct" and float(grid.image.min()) < -500
     image = np.clip(grid.image, *CT_WINDOW_HU) if is_ct else grid.image
@@ -46,11 +46,11 @@ def measure(volume: Volume, *, modality: str, spacing_known: bool = True) -> Fin
     if not np.ptp(image[tissue]) > 0:
         return FindingAttributes((), None, float(body.mean()), foreground.frame, spacing_known)
     step = min(grid.edges[:2])
-    smooth = gaussian_filter(image, [SMOOTHING_BLOCKS * step / edge for edge in grid.edges])
+    smooth = gaussian_filter(image, [signal.smoothing_blocks * step / edge for edge in grid.edges])
     scale = CT_SCALE_HU if is_ct else max(abs(float(np.median(image[tissue])) - foreground.background), 1e-6)
     deviation = evened(smooth, tissue, scale)
-    # The smoothing leaves about half of the noise that it takes away.
-    noise = 0.5 * robust_deviation((image - smooth)[tissue]) / scale
+    # A Gaussian of 0.7 blocks leaves about half of the noise that it takes away.
+    noise = 0.35 / signal.smoothing_blocks * robust_deviation((image - smooth)[tissue]) / scale
     plane, mirrored, asymmetry = None, None, None
     if foreground.frame == "body":
         plane = find_plane(body, image, grid.edges)
@@ -60,7 +60,7 @@ def measure(volume: Volume, *, modality: str, spacing_known: bool = True) -> Fin
     box = bounding_box(tissue, margin=2)
     areas: list[Area] = []
     for opposite in (None,) if mirrored is None else (mirrored[box], None):
-        search = Search(deviation[box], opposite, tissue[box], signal_of(modality), noise, thin)
+        search = Search(deviation[box], opposite, tissue[box], signal, noise, thin)
         found = [area.placed(box, tissue.shape) for polarity in POLARITIES for area in find_areas(search, polarity)]
         areas += [a for a in found if plane is None or not _is_anatomy(a, body, plane, grid, opposite is None)]
     return FindingAttributes(

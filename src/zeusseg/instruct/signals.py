@@ -14,6 +14,8 @@ class Signal:
     Contrasts are shares of the tissue's own brightness (in CT of 60 HU). An area must differ by `least_bright` or
     `least_dark` to be more than the ordinary difference between tissues (grey and white matter, say), and by no more
     than `most_bright` or `most_dark`: beyond that lie fluid, fat, bone and air, which belong to the anatomy.
+    `smoothing_blocks` is the width of the Gaussian that takes the grain off; `least_conspicuity` is what an area needs
+    to be stated (the unit is that of `Area`).
     """
 
     name: str
@@ -23,6 +25,8 @@ class Signal:
     most_bright: float = 3.0
     least_dark: float = 0.25
     most_dark: float = 1.2
+    smoothing_blocks: float = 0.7
+    least_conspicuity: float = 6.0
 
     def contrasts(self, polarity: Polarity) -> tuple[float, float]:
         """The least and the most contrast of a finding of this polarity."""
@@ -36,6 +40,16 @@ T1_CONTRAST = Signal("T1 after contrast", least_bright=0.45, least_dark=0.1, mos
 T2 = Signal("T2", least_bright=0.4, most_bright=1.2, least_dark=0.6, most_dark=0.7)
 FLAIR = Signal("FLAIR", least_bright=0.3, least_dark=0.5, most_dark=0.6)
 CT = Signal("CT", "hyperdense", "hypodense", least_bright=0.2, least_dark=0.13)
+# Speckle is coarse, and masses are seldom round: more smoothing, and a lower bar.
+ULTRASOUND = Signal(
+    "ultrasound",
+    "hyperechoic",
+    "hypoechoic",
+    least_bright=0.5,
+    least_dark=0.2,
+    smoothing_blocks=2.0,
+    least_conspicuity=3.0,
+)
 SIGNALS: dict[str, Signal] = {
     "t1": T1,
     "t1w": T1,
@@ -53,7 +67,7 @@ SIGNALS: dict[str, Signal] = {
     "mri": Signal("MRI"),
     "mr": Signal("MRI"),
     "ct": CT,
-    "us": Signal("ultrasound", "hyperechoic", "hypoechoic", least_bright=0.5, least_dark=0.35),
+    "us": ULTRASOUND,
     "rgb": Signal("colour picture", "bright", "dark"),
 }
 

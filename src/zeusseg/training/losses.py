@@ -43,7 +43,7 @@ class MaskLoss(nn.Module):
         reference = masks.to(output.masks)
         present = reference.flatten(2).any(dim=2)
         cross_entropy = functional.binary_cross_entropy_with_logits(output.masks, reference)
-        there = [targets == target for target in targets[present].unique()]
+        there = [targets == target for target in torch.unique(targets[present])]
         each = [self.dice(output.masks[pairs][:, None], reference[pairs][:, None]) for pairs in there]
         dice = torch.stack(each).mean() if each else cross_entropy.new_zeros(())
         presence = functional.binary_cross_entropy_with_logits(output.presence, present.to(output.presence))
