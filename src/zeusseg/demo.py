@@ -12,8 +12,6 @@ from zeusseg.errors import UsageError
 
 CASES, SEED = 84, 7
 SPLITS = {"train": 0.65, "test": 0.35}
-# Every fifth patient lacks some modalities: the model learns to do without.
-MISSING = 0.2
 # The parts of a lesion are learned too slowly for a demonstration of a few minutes.
 TARGETS = ("lesion", "ventricles")
 
@@ -38,7 +36,7 @@ def run_demo(out: Path) -> None:
     data, run = out / "data", out / "run"
     if not (data / "truth.jsonl").exists():
         typer.echo(f"making {CASES} phantom patients in {data}")
-        write_phantoms(data, CASES, SEED, splits=SPLITS, missing=MISSING)
+        write_phantoms(data, CASES, SEED, splits=SPLITS)
     everything = load_dataset(data)
     words = everything.words.model_copy(update={"targets": {name: everything.words.targets[name] for name in TARGETS}})
     write_text(out / "targets.yaml", dump_targets_file(replace(everything, words=words)))

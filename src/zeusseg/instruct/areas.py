@@ -16,7 +16,7 @@ from zeusseg.instruct.signals import Signal
 CUTS = (0.08, 0.12, 0.18, 0.27, 0.4, 0.6, 0.9)
 PIECES_PER_CUT = 4
 LEAST_SHARE, LARGEST_SHARE = 0.0008, 0.3
-# These figures and those of `signals` were set on phantoms of other seeds than those that the documentation is scored on.
+# These figures and those of `signals` were set on other phantoms than those that the documentation is scored on.
 RELATIVE_CONSPICUITY = 0.25
 WHOLE_SHARE = 0.35
 # What the other side does not contradict weighs more than what merely stands out on its own.

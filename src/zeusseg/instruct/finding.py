@@ -19,8 +19,8 @@ class Outlier:
     the middle of the image where the body's outline is not in view). `diameter` is that of the sphere of the same
     volume, or, `in_plane`, of the circle of the same area on the largest slice; both are in millimetres, or in voxels
     where the spacing is unknown. `share` is the part of the foreground that it fills. `roundness` is 1 for a ball and
-    nears 0 for what is long or ragged; `contrast` is the difference to the surroundings in robust standard deviations
-    of the tissue.
+    nears 0 for what is long or ragged; `contrast` is the difference to the surroundings as a share of the tissue's
+    brightness (in CT of 60 HU).
     """
 
     polarity: Polarity

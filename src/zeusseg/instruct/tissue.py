@@ -1,4 +1,4 @@
-"""The tissue that outliers are judged against: without skin and skull, evened out, in robust standard deviations."""
+"""The tissue that outliers are judged against: without skin and skull, with its shading evened out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from zeusseg.instruct.shapes import dilated, eroded, filled, largest_piece
 DEEPEST_RIM_SHARE = 0.3
 SKULL_DIP = 0.75
 BONE_HU = 220.0
+# Brain and scalp, or brain and orbit, hang together by less than this share of the head's radius.
+BRIDGE_SHARE = 0.03
 
 
 def inner_tissue(mask: Mask, image: Image, grid: WorkGrid, background: float | None) -> Mask:
@@ -27,15 +29,17 @@ def inner_tissue(mask: Mask, image: Image, grid: WorkGrid, background: float | N
     )
     radius = float(np.sqrt(mask.sum(axis=(0, 1)).max() * grid.edges[0] * grid.edges[1] / np.pi))
     step = min(grid.edges[:2])
+    bridge = max(1, round(BRIDGE_SHARE * radius / step))
     if background is None:
         soft = mask & (image < BONE_HU)
-        return soft & _largest_solid(soft & (depth > 1.5 * step), max(1, round(0.03 * radius / step)))
-    level = np.abs(image - background)
-    skull = skull_depth(depth, mask, level, step, DEEPEST_RIM_SHARE * radius)
-    inner = depth > max(1.5 * step, 0.7 * skull)
-    if skull > 0:
-        brain = float(np.median(level[mask & (depth > 0.4 * radius)]))
-        inner = _largest_solid(inner & (level > 0.45 * brain), max(1, round(0.03 * radius / step)))
+        inner = soft & _largest_solid(soft & (depth > 1.5 * step), bridge)
+    else:
+        level = np.abs(image - background)
+        skull = skull_depth(depth, mask, level, step, DEEPEST_RIM_SHARE * radius)
+        inner = depth > max(1.5 * step, 0.7 * skull)
+        if skull > 0:
+            brain = float(np.median(level[mask & (depth > 0.4 * radius)]))
+            inner = _largest_solid(inner & (level > 0.45 * brain), bridge)
     return inner if inner.sum() > 0.15 * mask.sum() else mask
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 MAX_WORDS = 80
 MAX_GRAMS = 24
+SUBWORD_DEVIATION = 0.05
 _WORD = re.compile(r"[^\W_]+(?:\.\d+)?")
 
 
@@ -71,6 +72,10 @@ class SubwordTextEncoder(nn.Module):
         super().__init__()
         self.buckets = buckets
         self.subwords = nn.Embedding(buckets, width, padding_idx=0)
+        # Small, because the optimizer's steps have a fixed size: from unit variance, words would take long to learn.
+        nn.init.normal_(self.subwords.weight, std=SUBWORD_DEVIATION)
+        with torch.no_grad():
+            self.subwords.weight[0] = 0.0
         self.empty = nn.Parameter(torch.randn(width) * 0.02)
         self.norm = nn.LayerNorm(width)
         # No dropout: rewording already shows every text in many forms.
