@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from zeusseg.datasets import load_dataset
 from zeusseg.errors import UsageError
 from zeusseg.instruct.instruction import read_instructions
+from zeusseg.training.fit import loader_workers
 from zeusseg.training.run import train
 
 FILES = {
@@ -84,3 +85,8 @@ def test_a_broken_case_costs_only_itself(phantoms, tiny, tmp_path):
     assert list(trained.failures) == [bad]
     assert "t1.nii.gz" in trained.failures[bad]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["cases"] == 3
+
+
+@pytest.mark.parametrize(("cores", "gpu", "workers"), [(2, False, 0), (8, False, 2), (2, True, 1), (32, True, 8)])
+def test_samples_take_no_core_that_the_model_needs(cores, gpu, workers):
+    assert loader_workers(cores, gpu) == workers

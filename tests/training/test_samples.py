@@ -84,3 +84,12 @@ def test_padding_is_even_and_uses_the_lowest_value():
     assert padded.shape == (1, 4, 6)
     assert padded[0, 0].tolist() == [-1.0] * 6
     assert padded[0, 1].tolist() == [-1.0, -1.0, 5.0, 5.0, -1.0, -1.0]
+
+
+def test_the_reference_modality_is_dropped_more_seldom_than_the_others(stream):
+    drawn = [tuple(stream[i]["present"].tolist()) for i in range(400)]
+    shares = {subset: drawn.count(subset) / 400 for subset in set(drawn)}
+    # flair stays with 1 - 0.5 x 0.3 = 0.85, t1 with 0.5; where both go (0.075), both stay.
+    assert shares[True, True, False] == pytest.approx(0.85 * 0.5 + 0.15 * 0.5, abs=0.08)
+    assert shares[True, False, False] == pytest.approx(0.85 * 0.5, abs=0.08)
+    assert shares[False, True, False] == pytest.approx(0.15 * 0.5, abs=0.05)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from zeusseg.datasets.phantom_shapes import fine_axes
 from zeusseg.datasets.phantom_truth import PhantomTruth, Site, describe_truth, side_of, tissue_around
 from zeusseg.errors import UsageError
 from zeusseg.files import write_text
+from zeusseg.work import each
 
 Region = Literal["brain", "abdomen"]
 # The first of each region is its reference modality.
@@ -127,8 +128,8 @@ def write_phantoms(
     shows. The regions take turns; a modality that a region does not have is left out there. `missing` is the share of
     patients that lack some of their modalities (never all). Raises `UsageError` as `make_phantom` does.
     """
-    lines, case_ids = [], []
-    for index in range(count):
+
+    def write_one(index: int) -> dict[str, Any]:
         region = regions[index % len(regions)]
         wanted = modalities if modalities is not None else USUAL_MODALITIES[region]
         if len(regions) > 1:
@@ -142,8 +143,10 @@ def write_phantoms(
         case_id = f"{region}_{index:04d}"
         write_case(out / case_id, replace(phantom, case=replace(phantom.case, id=case_id, patient=case_id)))
         shown = {name: truth.to_json() for name, truth in phantom.truth.items()}
-        lines.append(json.dumps({"case": case_id, "region": region, "seed": body, "truth": shown}) + "\n")
-        case_ids.append(case_id)
+        return {"case": case_id, "region": region, "seed": body, "truth": shown}
+
+    entries = list(each(write_one, range(count), "making phantoms"))
+    lines, case_ids = [json.dumps(entry) + "\n" for entry in entries], [entry["case"] for entry in entries]
     write_targets(out / "targets.yaml", regions)
     write_splits(out / "splits.json", case_ids, splits)
     write_text(out / "truth.jsonl", "".join(lines))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from zeusseg.instruct.instruction import Instruction, read_instructions
 from zeusseg.instruct.write import write_instructions
 from zeusseg.instruct.writers import make_writer
 from zeusseg.io import write_mask, write_volume
+from zeusseg.work import track
 
 TEXT_TARGET = "text"
 RECORD = "prediction.json"
@@ -82,7 +83,8 @@ def predict(
     model_digest = hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     done = []
-    for case_id in _with_progress([i for i in ids if i not in failures], progress):
+    usable = [case_id for case_id in ids if case_id not in failures]
+    for case_id in track(usable, "segmenting", len(usable), show=progress):
         key = _key(model_digest, lines[case_id], shown.names, multilabel)
         if not _is_done(out / case_id, key):
             try:
@@ -202,10 +204,3 @@ def _is_done(folder: Path, key: str) -> bool:
     except (OSError, ValueError):
         return False
     return record.get("key") == key and all((folder / e["file"]).is_file() for e in record["targets"].values())
-
-
-def _with_progress(ids: Sequence[str], progress: bool) -> Iterable[str]:
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(ids, "predict", console=Console(stderr=True), transient=True, disable=not progress)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from zeusseg.case import CaseSource, Target
@@ -13,6 +14,7 @@ from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import write_text
 from zeusseg.instruct.instruction import Instruction, image_digest, parse_instruction, read_instructions
 from zeusseg.instruct.writers import Writer
+from zeusseg.work import each
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,28 @@ def write_instructions(
     wanted_cases = tuple(source.case_ids if case_ids is None else case_ids)
     written = {(line.case, line.target): line for line in _resume(out, writer.name)}
     failures: dict[str, str] = {}
-    for case_id in _with_progress(wanted_cases, progress):
-        missing = [target for target in wanted_targets if (case_id, target.name) not in written]
-        if not missing:
+    missing = {
+        case_id: tuple(target for target in wanted_targets if (case_id, target.name) not in written)
+        for case_id in wanted_cases
+    }
+    todo = [(case_id, targets) for case_id, targets in missing.items() if targets]
+    results = each(partial(_try_case, source, writer), todo, "writing instructions", show=progress)
+    for (case_id, _), result in zip(todo, results, strict=True):
+        if isinstance(result, str):
+            failures[case_id] = result
             continue
-        try:
-            lines = _write_case(source, writer, case_id, missing)
-        except (BadInputError, OSError) as error:
-            failures[case_id] = str(error)
-            continue
-        _append(out, lines)
-        written.update({(line.case, line.target): line for line in lines})
+        _append(out, result)
+        written.update({(line.case, line.target): line for line in result})
     keys = [(case_id, target.name) for case_id in wanted_cases for target in wanted_targets]
     return WrittenInstructions([written[key] for key in keys if key in written], failures)
+
+
+def _try_case(source: CaseSource, writer: Writer, case: tuple[str, Sequence[Target]]) -> list[Instruction] | str:
+    """The instructions of one case, or the reason why there are none."""
+    try:
+        return _write_case(source, writer, *case)
+    except (BadInputError, OSError) as error:
+        return str(error)
 
 
 def _write_case(source: CaseSource, writer: Writer, case_id: str, targets: Sequence[Target]) -> list[Instruction]:
@@ -120,17 +131,3 @@ def _append(out: Path, lines: Sequence[Instruction]) -> None:
         except BaseException:
             file.truncate(before)
             raise
-
-
-def _with_progress(case_ids: Sequence[str], progress: bool) -> Iterable[str]:
-    if not progress:
-        return case_ids
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    def shown() -> Iterable[str]:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            yield from bar.track(case_ids, description="writing instructions")
-
-    return shown()

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from zeusseg.report.scoring import (
     score_case,
 )
 from zeusseg.report.summary import TargetSummary, interval, number, summarize_scores
+from zeusseg.work import each
 
 if TYPE_CHECKING:
     from zeusseg.datasets.dataset import Dataset
@@ -132,12 +134,10 @@ def evaluate(predictions: Path, dataset: Dataset, out: Path, *, split_ids: Seque
     unscored: dict[str, str] = {}
     records: dict[str, PredictionRecord] = {}
     notices: list[str] = []
-    for case_id in _with_progress(case_ids):
-        record = read_prediction_record(predictions / case_id)
-        try:
-            found = score_case(predictions, dataset, case_id, targets, record)
-        except BadInputError as error:
-            unscored[case_id] = str(error)
+    results = each(partial(_try_case, predictions, dataset, targets), case_ids, "scoring")
+    for case_id, (record, found) in zip(case_ids, results, strict=True):
+        if isinstance(found, str):
+            unscored[case_id] = found
             continue
         scores += found
         records[case_id] = record
@@ -163,6 +163,17 @@ def evaluate(predictions: Path, dataset: Dataset, out: Path, *, split_ids: Seque
     write_text(out / "summary.json", json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False) + "\n")
     write_page(evaluation, dataset, out / "report.html")
     return evaluation
+
+
+def _try_case(
+    predictions: Path, dataset: Dataset, targets: Sequence[Target], case_id: str
+) -> tuple[PredictionRecord, list[Score] | str]:
+    """What was recorded of one case, and its scores or the reason why there are none."""
+    record = read_prediction_record(predictions / case_id)
+    try:
+        return record, score_case(predictions, dataset, case_id, targets, record)
+    except BadInputError as error:
+        return record, str(error)
 
 
 def _predicted_targets(predictions: Path, dataset: Dataset, case_ids: Sequence[str]) -> tuple[Target, ...]:
@@ -194,10 +205,3 @@ def _csv(evaluation: Evaluation) -> str:
             shown = value if isinstance(value, int) else f"{value:.6f}"
             writer.writerow([score.patient, score.case, score.target, metric, shown])
     return text.getvalue()
-
-
-def _with_progress(case_ids: Sequence[str]) -> Any:
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(case_ids, "scoring", console=Console(stderr=True), transient=True)

@@ -21,6 +21,7 @@ from zeusseg.inference.load import LoadedModel, load_model
 from zeusseg.inference.segment import segment
 from zeusseg.instruct.writers import make_writer
 from zeusseg.metrics.overlap import dice
+from zeusseg.work import track
 
 ABSENT = ("liver", "left kidney", "femur", "asdf qwer", "zxkw", "the train to the coast leaves at noon")
 
@@ -78,13 +79,10 @@ def study_words(
     Instructions come from the run's own writer. A pair counts where both targets are in the reference; of `absent`,
     what the run has as a target is left out.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     absent = [text for text in absent if find_target(loaded.targets, text) is None]
     writer = make_writer(loaded.writer, source=source)
     study = WordStudy([], [], {})
-    for case_id in track(case_ids, "words", console=Console(stderr=True), transient=True):
+    for case_id in track(case_ids, "asking", len(case_ids)):
         try:
             case = source.read(case_id)
             findings = writer.findings(case.without_labels())

@@ -21,6 +21,10 @@ from zeusseg.training.config import FitConfig
 
 # More targets than this per slice cost time and teach little: those in the slice come first, then a draw of the rest.
 TARGETS_PER_SLICE = 6
+# The first modality of a data set is the one that its masks were drawn on. Samples without it teach least, since the
+# target can hardly be seen there, and samples of it alone are what patients with missing modalities look like most.
+REFERENCE = 0
+REFERENCE_DROPOUT = 0.3
 
 
 @dataclass
@@ -131,11 +135,11 @@ class SampleStream(Dataset[dict[str, object]]):
         return images[window], masks[window]
 
     def _draw_modalities(self, present: Tensor, rng: np.random.Generator) -> Tensor:
+        """Drop each modality on its own, the reference more seldom; where all would go, all stay."""
         there = present.nonzero()[:, 0].tolist()
-        if len(there) < 2 or rng.random() >= self.fit.modality_dropout:
-            return present.clone()
-        kept = rng.choice(there, size=rng.integers(1, len(there)), replace=False)
-        return torch.zeros_like(present).index_fill(0, torch.as_tensor(kept), True)
+        chances = [self.fit.modality_dropout * (REFERENCE_DROPOUT if m == REFERENCE else 1.0) for m in there]
+        kept = [m for m, chance in zip(there, chances, strict=True) if rng.random() >= chance]
+        return torch.zeros_like(present).index_fill(0, torch.tensor(kept or there), True)
 
 
 def pad_to(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,0 +1,40 @@
+"""Work over many cases: a progress bar with time left, and processes where they pay for their start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# A process takes a second or two to start and import; with fewer cases than these for each, it would not be earned.
+ITEMS_PER_PROCESS = 4
+
+
+def each(work: Callable[[Item], Result], items: Sequence[Item], doing: str, *, show: bool = True) -> Iterator[Result]:
+    """`work` of every item, in the order of the items, as soon as each is done.
+
+    Many items are shared out among processes, one per core, each with one thread and a few items at a time; `work`
+    and what it returns then have to be picklable, and what it changes in memory is lost. What `work` raises is raised
+    here, so that a bad case has to come back as a result. `show` draws a bar that says `doing` on stderr.
+    """
+    from joblib import Parallel, cpu_count, delayed
+
+    processes = min(cpu_count(), len(items) // ITEMS_PER_PROCESS)
+    if processes < 2:
+        yield from track(map(work, items), doing, len(items), show=show)
+        return
+    # A warm-up of the bar's estimate is not worth a batch: every case is a task of its own.
+    parallel = Parallel(n_jobs=processes, return_as="generator", batch_size=1)
+    yield from track(parallel(delayed(work)(item) for item in items), doing, len(items), show=show)
+
+
+def track(items: Iterable[Item], doing: str, total: int, *, show: bool = True) -> Iterator[Item]:
+    """The items, with a bar on stderr that says `doing`, how many of `total` are done, and the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not show) as bar:
+        yield from bar.track(items, total=total, description=doing)
