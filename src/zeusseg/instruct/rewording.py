@@ -103,6 +103,20 @@ def findings_of(text: str, target: Target | None = None) -> str:
     return "" if start is None else text[start:].strip()
 
 
+def without_findings(text: str, target: Target, modalities: Sequence[str]) -> str:
+    """The instruction without what was found in `modalities`, as if they had not been there to be read.
+
+    >>> without_findings("Segment the lesion. FLAIR: a bright area. T1: dark.", Target("lesion", (1,)), ["t1"])
+    'Segment the lesion. FLAIR: a bright area.'
+    """
+    told = findings_of(text, target)
+    starts = tuple(f"{signal_of(modality).name.casefold()}:" for modality in modalities)
+    if not told or not starts:
+        return text
+    kept = [part for part in _split_findings(told) if not part.casefold().startswith(starts)]
+    return " ".join([text[: text.rindex(told)].rstrip(), *kept]).strip()
+
+
 def _is_modality(found: re.Match[str]) -> bool:
     return found["modality"].casefold() in _MODALITIES
 

@@ -27,8 +27,8 @@ LAST = "last"
 
 
 def fit(
-    model: ZeusModel, cases: Sequence[PreparedCase], targets: Sequence[Target], slicing: Slicing, config: TrainConfig,
-    run: Path, *, resume: bool, progress: bool,
+    model: ZeusModel, cases: Sequence[PreparedCase], targets: Sequence[Target], modalities: Sequence[str],
+    slicing: Slicing, config: TrainConfig, run: Path, *, resume: bool, progress: bool,
 ) -> None:
     """Train `model` in place; it ends with the averaged weights. With `resume`, goes on from the last checkpoint.
 
@@ -37,7 +37,7 @@ def fit(
     keep_freed_memory()
     quiet_lightning()
     options = config.fit
-    stream = SampleStream(cases, targets, slicing, config.slices.crop, options)
+    stream = SampleStream(cases, targets, modalities, slicing, config.slices.crop, options)
     sampler = RoundSampler(lambda: trainer.global_step, options.steps_per_round, options.batch_size)
     workers = loader_workers(cpu_count(), torch.cuda.is_available())
     loader = DataLoader(

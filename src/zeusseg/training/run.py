@@ -82,7 +82,7 @@ def train(
     if config.writer == "none":
         # Without words, words for absent targets would be the only ones, and give themselves away.
         config = config.model_copy(update={"fit": config.fit.model_copy(update={"absent_targets": 0})})
-    fit(model, cases, dataset.targets, slicing, config, run, resume=resume, progress=progress)
+    fit(model, cases, dataset.targets, dataset.modalities, slicing, config, run, resume=resume, progress=progress)
     loaded = LoadedModel(model, parts, dataset.modalities, dataset.targets, slicing, config.writer, config.fit.mirror)
     save_model(run / "model.safetensors", loaded)
     trainable, total = count_parameters(model)

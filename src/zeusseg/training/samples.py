@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, Sampler
 from zeusseg.case import Case, Target
 from zeusseg.inference.mirror import mirror_words
 from zeusseg.inference.slices import SliceStack, Slicing, stack_masks, stack_slices
-from zeusseg.instruct.rewording import absent_text, reword
+from zeusseg.instruct.rewording import absent_text, reword, without_findings
 from zeusseg.models.zeus import distinct
 from zeusseg.training.augmentation import augment
 from zeusseg.training.config import FitConfig
@@ -24,7 +24,7 @@ TARGETS_PER_SLICE = 6
 # The first modality of a data set is the one that its masks were drawn on. Samples without it teach least, since the
 # target can hardly be seen there, and samples of it alone are what patients with missing modalities look like most.
 REFERENCE = 0
-REFERENCE_DROPOUT = 0.3
+REFERENCE_DROPOUT = 0.15
 
 
 @dataclass
@@ -76,11 +76,13 @@ class SampleStream(Dataset[dict[str, object]]):
         self,
         cases: Sequence[PreparedCase],
         targets: Sequence[Target],
+        modalities: Sequence[str],
         slicing: Slicing,
         crop: tuple[int, int],
         fit: FitConfig,
     ):
-        self.cases, self.targets, self.slicing, self.crop, self.fit = list(cases), tuple(targets), slicing, crop, fit
+        self.cases, self.targets, self.modalities = list(cases), tuple(targets), tuple(modalities)
+        self.slicing, self.crop, self.fit = slicing, crop, fit
 
     def __len__(self) -> int:
         return self.fit.steps * self.fit.batch_size
@@ -96,7 +98,10 @@ class SampleStream(Dataset[dict[str, object]]):
             images, masks = images.flip(-1), masks.flip(-1)
         images, masks = augment(images, masks, rng)
         present = self._draw_modalities(case.stack.present, rng)
-        written = [mirror_words(case.texts[t]) if mirrored else case.texts[t] for t in chosen]
+        # Words about a dropped modality would tell what the model is to do without.
+        dropped = [name for name, kept in zip(self.modalities, present.tolist(), strict=True) if not kept]
+        texts = [without_findings(case.texts[t], self.targets[t], dropped) for t in chosen]
+        written = [mirror_words(text) if mirrored else text for text in texts]
         texts = [reword(text, self.targets[t], rng) for text, t in zip(written, chosen, strict=True)]
         texts += [absent_text(self.targets, rng, written[0]) for _ in range(self.fit.absent_targets)]
         empty = masks.new_zeros(self.fit.absent_targets, *masks.shape[1:])
