@@ -23,7 +23,10 @@ def zeusseg(capsys, monkeypatch):
     return lambda *words: call(capsys, monkeypatch, *words)
 
 
-@pytest.mark.parametrize("command", [[], ["info"], ["instruct"], ["train"], ["predict"], ["evaluate"], ["demo"]])
+COMMANDS = ["info", "instruct", "train", "predict", "evaluate", "compare", "check-splits", "demo"]
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_loads_nothing_heavy(command):
     script = (
         f"import sys; sys.argv = ['zeusseg', *{command!r}, '--help']\n"
@@ -77,6 +80,57 @@ def test_one_bad_case_is_listed_and_the_exit_code_is_one(zeusseg, run, phantoms,
     assert code == 1
 
 
+def test_masks_of_two_folders_are_compared(zeusseg, run, phantoms, tmp_path):
+    for name, words in (("all", []), ("flair", ["--modalities", "flair"])):
+        zeusseg("predict", run, phantoms.root, "--out", tmp_path / name, *words, "--probabilities")
+    folders = (tmp_path / "all", tmp_path / "flair")
+    code, out, _ = zeusseg("compare", *folders, phantoms.root, "--out", tmp_path / "c", "--split", "test")
+    assert code == 0
+    assert "2 patients" in out
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {
+        "comparison.json", "comparison.html", "patients.csv",
+    }  # fmt: skip
+
+
+def test_probabilities_and_pages_are_written_where_they_are_asked_for(zeusseg, run, phantoms, tmp_path):
+    case_id = phantoms.splits["test"][0]
+    zeusseg("predict", run, phantoms.root, "--out", tmp_path / "p", "--split", "test", "--probabilities")
+    assert (tmp_path / "p" / case_id / "lesion_probability.nii.gz").exists()
+    options = ("--split", "test", "--pages", "--tolerances", "1,3", "--empty", "one", "--surface", "elements")
+    code, out, _ = zeusseg("evaluate", tmp_path / "p", phantoms.root, "--out", tmp_path / "e", *options)
+    assert code == 0
+    assert "--empty one" in out
+    summary = json.loads((tmp_path / "e" / "summary.json").read_text())
+    assert (summary["surface"], summary["nsd_tolerances"], summary["empty"]) == ("elements", [1.0, 3.0], "one")
+    assert summary["targets"]["lesion"]["calibration"]["brier"]["n_cases"] == 2
+    page = (tmp_path / "e" / "cases" / f"{case_id}.html").read_text()
+    assert case_id in page
+    assert f'href="cases/{case_id}.html"' in (tmp_path / "e" / "report.html").read_text()
+
+
+def test_a_split_that_leaks_is_found_refused_and_mended(zeusseg, phantoms, tmp_path):
+    import shutil
+
+    shutil.copytree(phantoms.root, tmp_path / "data")
+    train, test = phantoms.splits["train"], phantoms.splits["test"]
+    shutil.rmtree(tmp_path / "data" / test[0])
+    shutil.copytree(tmp_path / "data" / train[0], tmp_path / "data" / test[0])
+    code, out, _ = zeusseg("check-splits", tmp_path / "data", "--out", tmp_path / "leaks")
+    assert code == 1
+    assert f"{train[0]!r} in train and {test[0]!r} in test look alike (correlation 1.000), the same image" in out
+    (tmp_path / "tiny.yaml").write_text("writer: name\nfit: {steps: 1, batch_size: 2}\nmodel: {width: 32}")
+    words = ("train", tmp_path / "tiny.yaml", "--data", tmp_path / "data", "--out")
+    code, _, err = zeusseg(*words, tmp_path / "run")
+    assert code == 2
+    assert "1 pairs of images look alike across splits" in err
+    assert not (tmp_path / "run" / "config.yaml").exists()
+    code, _, _ = zeusseg(*words, tmp_path / "mended", "--splits", tmp_path / "leaks" / "splits.json")
+    assert code == 0
+    assert train[0] not in json.loads((tmp_path / "mended" / "splits.json").read_text())["train"]
+    code, _, _ = zeusseg(*words, tmp_path / "told", "--allow-leaks")
+    assert code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -87,6 +141,11 @@ def test_one_bad_case_is_listed_and_the_exit_code_is_one(zeusseg, run, phantoms,
         (["instruct", "DATA", "--out", "i.jsonl", "--writer", "gpt"], "unknown writer 'gpt'"),
         (["train", "nowhere.yaml", "--data", "DATA", "--out", "r"], "nowhere.yaml"),
         (["evaluate", "nowhere", "DATA", "--out", "e"], "nowhere"),
+        (["evaluate", "RUN", "DATA", "--out", "e", "--surface", "voxels"], "expected one of border, elements"),
+        (["evaluate", "RUN", "DATA", "--out", "e", "--empty", "zero"], "expected nan or one"),
+        (["evaluate", "RUN", "DATA", "--out", "e", "--tolerances", "1;2"], "could not convert"),
+        (["compare", "RUN", "DATA", "--out", "c"], "two or more folders of masks, and the data last"),
+        (["check-splits", "DATA", "--out", "l", "--trained-on", "fit"], "no split 'fit'"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_code_two(zeusseg, run, phantoms, tmp_path, monkeypatch, words, message):

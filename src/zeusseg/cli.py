@@ -12,6 +12,7 @@ from zeusseg.errors import UsageError
 
 if TYPE_CHECKING:
     from zeusseg.datasets import Dataset
+    from zeusseg.metrics import Definitions
 
 app = typer.Typer(
     help="Segment medical images from instructions written from the images themselves. Research software, not for "
@@ -26,6 +27,10 @@ Data = Annotated[Path, typer.Argument(help="Folder of cases; its layout is recog
 Layout = Annotated[str | None, typer.Option(help="brats, msd, nnunet, medvlsm or folder, where recognition is wrong.")]
 Targets = Annotated[Path | None, typer.Option("--targets", help="YAML that names targets, modalities and patients.")]
 Split = Annotated[str | None, typer.Option(help="Only the cases of this split.")]
+Groups = Annotated[Path | None, typer.Option(help="groups.json of check-splits: cases that belong together.")]
+Surface = Annotated[str, typer.Option(help="border (voxels) or elements (by area), for surface measures.")]
+Tolerances = Annotated[str, typer.Option(help="Tolerances of the surface Dice in mm, for example 1,2.")]
+Empty = Annotated[str, typer.Option(help="What two empty masks score: nan (left out of means) or one.")]
 
 
 @app.command()
@@ -68,18 +73,25 @@ def train(
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the configuration.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    groups: Groups = None,
+    splits: Annotated[Path | None, typer.Option(help="splits.json in place of the data's own.")] = None,
+    allow_leaks: Annotated[
+        bool, typer.Option("--allow-leaks", help="Train though images or patients lie on both sides; look for none.")
+    ] = False,
     layout: Layout = None,
     targets: Targets = None,
 ) -> None:
-    """Train one model."""
+    """Train one model. A split that leaks is refused."""
     from zeusseg.datasets import load_dataset
     from zeusseg.training.config import read_config
 
     settings = read_config(config, set_)
-    dataset = load_dataset(data, layout, targets)
+    dataset = load_dataset(
+        data, layout, targets, groups_file=groups, splits_file=splits, allow_leaks=allow_leaks
+    )
     from zeusseg.training.run import train as train_run
 
-    trained = train_run(settings, dataset, out, resume=resume)
+    trained = train_run(settings, dataset, out, resume=resume, allow_leaks=allow_leaks)
     typer.echo(f"trained into {trained.folder}")
     finish(trained.failures, done=True)
 
@@ -94,6 +106,9 @@ def predict(
     text: Annotated[str | None, typer.Option(help="One instruction for every case, word for word.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Use only these, for example t1,flair.")] = None,
     multilabel: Annotated[bool, typer.Option("--multilabel", help="Also write one label map per case.")] = False,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also write each voxel's probability (0 to 255 for 0 to 1).")
+    ] = False,
     layout: Layout = None,
     targets: Targets = None,
 ) -> None:
@@ -112,6 +127,7 @@ def predict(
     predicted = predict_cases(
         run, dataset, out, case_ids=ids, instructions=instructions, text=text,
         modalities=modalities.split(",") if modalities else None, multilabel=multilabel,
+        probabilities=probabilities,
     )
     typer.echo(f"{len(predicted.done)} cases in {out}")
     finish(predicted.failures, done=bool(predicted.done))
@@ -119,10 +135,17 @@ def predict(
 
 @app.command()
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="Folder that `predict` wrote.")],
+    predictions: Annotated[
+        Path, typer.Argument(help="Folder of masks: CASE/TARGET.nii.gz, or label maps CASE.nii.gz of any program.")
+    ],
     data: Data,
     out: Annotated[Path, typer.Option(help="Where scores.csv, summary.json and report.html go.")],
     split: Split = None,
+    surface: Surface = "border",
+    tolerances: Tolerances = "2",
+    empty: Empty = "nan",
+    pages: Annotated[bool, typer.Option("--pages", help="Also write a page per case, with its picture.")] = False,
+    groups: Groups = None,
     layout: Layout = None,
     targets: Targets = None,
 ) -> None:
@@ -130,11 +153,71 @@ def evaluate(
     from zeusseg.datasets import load_dataset
     from zeusseg.report.evaluate import evaluate as evaluate_predictions
 
-    dataset = load_dataset(data, layout, targets)
-    evaluation = evaluate_predictions(predictions, dataset, out, split_ids=split_cases(dataset, split, [predictions]))
+    dataset = load_dataset(data, layout, targets, groups_file=groups, allow_leaks=True)
+    evaluation = evaluate_predictions(
+        predictions, dataset, out, split_ids=split_cases(dataset, split, [predictions]),
+        definitions=_definitions(surface, tolerances, empty), pages=pages,
+    )
     typer.echo(evaluation.to_text())
     typer.echo(f"report: {out / 'report.html'}")
     if evaluation.failures or evaluation.unscored:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Two or more folders of masks, then the data.", metavar="A B ... DATA")
+    ],
+    out: Annotated[Path, typer.Option(help="Where comparison.json, patients.csv and comparison.html go.")] = Path(
+        "comparison"
+    ),
+    metrics: Annotated[str, typer.Option(help="Metrics to compare, as in scores.csv: dice,hd95_mm,...")] = "dice",
+    split: Split = None,
+    surface: Surface = "border",
+    tolerances: Tolerances = "2",
+    empty: Empty = "nan",
+    groups: Groups = None,
+    layout: Layout = None,
+    targets: Targets = None,
+) -> None:
+    """Say which of several folders of masks is better, by how much, and how surely."""
+    from zeusseg.datasets import load_dataset
+    from zeusseg.report.compare import compare as compare_predictions
+
+    if len(folders) < 3:
+        raise UsageError("compare takes two or more folders of masks, and the data last: zeusseg compare A B DATA")
+    *predictions, data = folders
+    dataset = load_dataset(data, layout, targets, groups_file=groups, allow_leaks=True)
+    comparison = compare_predictions(
+        predictions, dataset, out, split_ids=split_cases(dataset, split, predictions),
+        definitions=_definitions(surface, tolerances, empty), metrics=metrics.split(","),
+    )
+    typer.echo(comparison.to_text())
+    typer.echo(f"report: {out / 'comparison.html'}")
+    if any(found.failures or found.unscored for found in comparison.evaluations.values()):
+        raise typer.Exit(1)
+
+
+@app.command("check-splits")
+def check_splits(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Where pairs.csv, pairs.png, groups.json and splits.json go.")],
+    trained_on: Annotated[str, typer.Option(help="The split to leave cases out of where it shares them.")] = "train",
+    splits: Annotated[Path | None, typer.Option(help="splits.json in place of the data's own.")] = None,
+    layout: Layout = None,
+    targets: Targets = None,
+) -> None:
+    """Find patients and near-duplicate images on both sides of a split. Exit code 1 where there are some."""
+    from zeusseg.datasets import find_leaks, load_dataset
+    from zeusseg.report.leaks import write_leaks
+
+    dataset = load_dataset(data, layout, targets, splits_file=splits, allow_leaks=True)
+    leaks = find_leaks(dataset, dataset.splits or {})
+    write_leaks(leaks, dataset, dataset.splits or {}, out, trained_on)
+    typer.echo(leaks.to_text())
+    typer.echo(f"groups, pairs and a sheet of pictures: {out}")
+    if leaks.leaks or leaks.unread:
         raise typer.Exit(1)
 
 
@@ -144,6 +227,16 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for everything that is m
     from zeusseg.demo import run_demo
 
     run_demo(out)
+
+
+def _definitions(surface: str, tolerances: str, empty: str) -> Definitions:
+    from zeusseg.metrics import Definitions
+
+    try:
+        # Words from outside: `Definitions` checks them.
+        return Definitions(surface, tuple(float(t) for t in tolerances.split(",")), empty)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def data_for(run: Path, data: Path, layout: str | None, targets: Path | None) -> Dataset:

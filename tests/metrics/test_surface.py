@@ -5,7 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from zeusseg.metrics import compute_scores, hausdorff_95, normalized_surface_dice, surface_distances
+from zeusseg.metrics import (
+    Definitions,
+    average_symmetric_surface_distance,
+    compute_scores,
+    hausdorff_95,
+    normalized_surface_dice,
+    surface_distances,
+)
+
+HALF = Definitions(tolerances=(0.5,))
 
 
 def voxels(shape, *points):
@@ -65,8 +74,14 @@ def test_a_picture_of_one_plane_has_the_border_of_a_flat_shape():
     square = np.zeros((9, 9, 1), bool)
     square[2:7, 2:7] = True
     assert surface_distances(square, square, (1, 1, 1)).from_reference.size == 16  # 5x5 less the 3x3 inside
-    flat = compute_scores(np.roll(square, 1, 0), square, (1, 1, 1), 0.5)
-    assert flat == pytest.approx(compute_scores(np.roll(square, 1, 0)[..., 0], square[..., 0], (1, 1), 0.5))
+    flat = compute_scores(np.roll(square, 1, 0), square, (1, 1, 1), HALF)
+    assert flat == pytest.approx(compute_scores(np.roll(square, 1, 0)[..., 0], square[..., 0], (1, 1), HALF))
+
+
+def test_one_plane_of_a_volume_is_border_all_over():
+    square = np.zeros((9, 9, 5), bool)
+    square[2:7, 2:7, 3] = True
+    assert surface_distances(square, square, (1, 1, 1)).from_reference.size == 25
 
 
 def test_nsd_counts_border_voxels_of_both_within_the_tolerance():
@@ -111,9 +126,8 @@ def test_the_diagonal_of_a_picture_ignores_its_single_plane():
 
 
 def test_a_single_voxel_image_is_scored():
-    assert compute_scores(np.ones((1, 1, 1), bool), np.ones((1, 1, 1), bool), (1, 1, 1), 1) == {
-        "dice": 1, "iou": 1, "hd95": 0, "nsd": 1,
-    }  # fmt: skip
+    found = surface_distances(np.ones((1, 1, 1), bool), np.ones((1, 1, 1), bool), (1, 1, 1))
+    assert (hausdorff_95(found), normalized_surface_dice(found, 1)) == (0, 1)
 
 
 @pytest.mark.parametrize("spacing", [(1, 1), (1, 1, 0), (1, 1, -2)])
@@ -133,16 +147,18 @@ def test_different_shapes_and_negative_tolerances_are_refused():
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.3, 4.0)])
 def test_hd95_and_nsd_equal_monai(seed, spacing):
     import torch
-    from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+    from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
 
     prediction, reference = blobs(seed)
-    found = compute_scores(prediction, reference, spacing, 2.0)
+    found = compute_scores(prediction, reference, spacing)
     masks = [torch.from_numpy(mask)[None, None] for mask in (prediction, reference)]
     options = {"include_background": True, "spacing": spacing}
     expected_hd95 = compute_hausdorff_distance(*masks, percentile=95, **options).item()
     expected_nsd = compute_surface_dice(*masks, class_thresholds=[2.0], **options).item()
-    assert found["hd95"] == pytest.approx(expected_hd95, rel=1e-5)
-    assert found["nsd"] == pytest.approx(expected_nsd, rel=1e-5)
+    expected_assd = compute_average_surface_distance(*masks, symmetric=True, **options).item()
+    assert found["hd95"] == pytest.approx(expected_hd95, rel=1e-6)
+    assert found["assd"] == pytest.approx(expected_assd, rel=1e-6)
+    assert found["nsd_2"] == pytest.approx(expected_nsd, rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -158,18 +174,57 @@ def test_directed_distances_equal_medpy(seed):
     assert largest == pytest.approx(binary.hd(prediction, reference, (0.7, 1.3, 4.0)))
 
 
-def test_surface_distance_is_near_with_its_own_definition():
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.3, 4.0)])
+def test_surface_elements_equal_surface_distance(seed, spacing):
     import surface_distance
 
-    cube = np.zeros((30, 30, 30), bool)
-    cube[8:20, 8:20, 8:20] = True
-    shifted = np.roll(cube, 3, axis=0)
-    found = compute_scores(shifted, cube, (1, 1, 2), 1.0)
-    theirs = surface_distance.compute_surface_distances(cube, shifted, (1, 1, 2))
-    # It weighs surface elements by area and allows for half a voxel, so it only has to be close.
-    assert found["hd95"] == pytest.approx(surface_distance.compute_robust_hausdorff(theirs, 95), abs=1.0)
-    assert found["nsd"] == pytest.approx(surface_distance.compute_surface_dice_at_tolerance(theirs, 1.0), abs=0.1)
+    prediction, reference = blobs(seed)
+    found = surface_distances(prediction, reference, spacing, "elements")
+    theirs = surface_distance.compute_surface_distances(reference, prediction, spacing)
+    assert hausdorff_95(found) == pytest.approx(surface_distance.compute_robust_hausdorff(theirs, 95), rel=1e-6)
+    for tolerance in (0.5, 1.0, 3.0):
+        expected = surface_distance.compute_surface_dice_at_tolerance(theirs, tolerance)
+        assert normalized_surface_dice(found, tolerance) == pytest.approx(expected, rel=1e-6)
+    to_prediction, to_reference = surface_distance.compute_average_surface_distance(theirs)
+    areas = [theirs["surfel_areas_gt"].sum(), theirs["surfel_areas_pred"].sum()]
+    pooled = np.average([to_prediction, to_reference], weights=areas)
+    assert average_symmetric_surface_distance(found) == pytest.approx(pooled, rel=1e-6)
 
 
-def test_scores_have_their_four_names():
-    assert list(compute_scores(voxels((2, 2)), voxels((2, 2), (0, 0)), (1, 1), 1)) == ["dice", "iou", "hd95", "nsd"]
+@pytest.mark.parametrize("seed", range(3))
+def test_outline_elements_of_a_picture_equal_surface_distance(seed):
+    import surface_distance
+
+    prediction, reference = (mask[:, :, 5] for mask in blobs(seed))
+    found = surface_distances(prediction, reference, (0.7, 1.3), "elements")
+    theirs = surface_distance.compute_surface_distances(reference, prediction, (0.7, 1.3))
+    assert hausdorff_95(found) == pytest.approx(surface_distance.compute_robust_hausdorff(theirs, 95), rel=1e-6)
+    expected = surface_distance.compute_surface_dice_at_tolerance(theirs, 1.0)
+    assert normalized_surface_dice(found, 1.0) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_surface_of_one_voxel_is_eight_corner_pieces():
+    found = surface_distances(voxels((3, 3, 3), (1, 1, 1)), voxels((3, 3, 3), (1, 1, 1)), (1, 1, 1), "elements")
+    assert len(found.from_reference) == 8
+    # Each corner is cut off by the triangle between the middles of its three edges: sides of sqrt(1/2).
+    assert found.reference_areas.sum() == pytest.approx(8 * math.sqrt(3) / 4 * 0.5)
+
+
+def test_an_unknown_surface_is_refused():
+    with pytest.raises(ValueError, match="'border' or 'elements'"):
+        surface_distances(voxels((3, 3)), voxels((3, 3)), (1, 1), "voxels")
+
+
+def test_assd_is_the_mean_over_all_points_of_both_surfaces():
+    reference = voxels((1, 20), (0, 3))
+    prediction = voxels((1, 20), (0, 3), (0, 5), (0, 9))  # 0, 2 and 6 away; the reference's own point: 0
+    assert average_symmetric_surface_distance(surface_distances(prediction, reference, (1, 1))) == pytest.approx(8 / 4)
+
+
+@pytest.mark.parametrize(("kind"), ["border", "elements"])
+def test_empty_masks_have_no_assd_and_a_miss_the_diagonal(kind):
+    empty, full = voxels((3, 4, 6)), voxels((3, 4, 6), (1, 1, 1))
+    spacing = (1, 1, 2)
+    assert average_symmetric_surface_distance(surface_distances(empty, full, spacing, kind)) == pytest.approx(13)
+    assert math.isnan(average_symmetric_surface_distance(surface_distances(full, empty, spacing, kind)))

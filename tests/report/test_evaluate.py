@@ -213,7 +213,10 @@ def test_real_patients_predicted_by_their_own_masks_score_one(data, tmp_path):
         write_mask(tmp_path / "predictions" / case_id / "lesion", case.mask(dataset.targets[0]), case.reference)
     result = evaluate(tmp_path / "predictions", dataset, tmp_path / "out", split_ids=case_ids)
     means = {metric: found.over_patients.mean for metric, found in result.overall.predicted.items()}
-    assert means == {"dice": 1, "iou": 1, "hd95_voxels": 0, "nsd_2voxels": 1}
+    assert means == {
+        "dice": 1, "iou": 1, "precision": 1, "recall": 1, "hd95_voxels": 0, "assd_voxels": 0, "nsd_2voxels": 1,
+        "volume_difference_voxels": 0, "lesion_f1": 1, "lesion_dice": 1,
+    }  # fmt: skip
     assert (tmp_path / "out" / "report.html").stat().st_size < 6e6
 
 

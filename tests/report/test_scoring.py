@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from zeusseg.metrics import Definitions
 from zeusseg.report.scoring import Score, metric_names, read_prediction_record
 
 
@@ -23,8 +24,13 @@ def test_misses_and_false_masks(reference, predicted, failure, missed, false_mas
 
 
 def test_metric_names_carry_their_unit():
-    assert list(metric_names(True).values()) == ["dice", "iou", "hd95_mm", "nsd_2mm"]
-    assert list(metric_names(False).values()) == ["dice", "iou", "hd95_voxels", "nsd_2voxels"]
+    definitions = Definitions(tolerances=(1, 2.5))
+    assert list(metric_names(True, definitions).values()) == [
+        "dice", "iou", "precision", "recall", "hd95_mm", "assd_mm", "nsd_1mm", "nsd_2.5mm", "volume_difference_ml",
+        "lesion_f1", "lesion_dice",
+    ]  # fmt: skip
+    in_voxels = list(metric_names(False, definitions).values())
+    assert in_voxels[4:9] == ["hd95_voxels", "assd_voxels", "nsd_1voxels", "nsd_2.5voxels", "volume_difference_voxels"]
 
 
 def test_prediction_json_is_read_and_what_it_leaves_out_is_unknown(tmp_path):

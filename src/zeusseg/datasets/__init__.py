@@ -2,6 +2,7 @@
 
 from zeusseg.datasets.dataset import Dataset
 from zeusseg.datasets.describe import Description, describe
+from zeusseg.datasets.leaks import Leaks, find_leaks
 from zeusseg.datasets.load import LAYOUTS, load_dataset
 from zeusseg.datasets.naming import CaseFiles
 from zeusseg.datasets.splits import check_splits, draw_splits
@@ -12,11 +13,13 @@ __all__ = [
     "CaseFiles",
     "Dataset",
     "Description",
+    "Leaks",
     "TargetsFile",
     "check_splits",
     "describe",
     "draw_splits",
     "dump_targets_file",
+    "find_leaks",
     "load_dataset",
     "read_targets_file",
 ]

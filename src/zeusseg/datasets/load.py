@@ -9,7 +9,7 @@ from zeusseg.datasets import brats, folder, known, medvlsm, msd, nnunet
 from zeusseg.datasets.dataset import Dataset
 from zeusseg.datasets.listing import Listing
 from zeusseg.datasets.naming import CaseFiles, case_files, complete
-from zeusseg.datasets.splits import check_splits, read_splits
+from zeusseg.datasets.splits import check_splits, read_groups, read_splits
 from zeusseg.datasets.targets import TargetsFile, read_targets_file
 from zeusseg.errors import UsageError
 from zeusseg.io import image_suffix
@@ -25,12 +25,21 @@ LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Listing]]] = {
 OWN_TARGETS_FILE = "targets.yaml"
 
 
-def load_dataset(root: Path | str, layout: str | None = None, targets_file: Path | None = None) -> Dataset:
+def load_dataset(
+    root: Path | str,
+    layout: str | None = None,
+    targets_file: Path | None = None,
+    *,
+    groups_file: Path | None = None,
+    splits_file: Path | None = None,
+    allow_leaks: bool = False,
+) -> Dataset:
     """Find out what is in a folder, without reading images.
 
     The words come from `targets_file` over the folder's own targets.yaml over the file shipped for this data set; what
-    none of them says, from dataset.json and file names. Raises `UsageError` where the folder or a targets file is
-    unusable, or splits mix patients.
+    none of them says, from dataset.json and file names. `groups_file` (JSON, case to group, as `check-splits` writes
+    it) says which cases belong to one patient, and `splits_file` takes the place of the folder's own splits. Raises
+    `UsageError` where the folder or one of these files is unusable, or splits mix patients (unless `allow_leaks`).
     """
     root = Path(root)
     listing = _read_layout(root, layout)
@@ -55,8 +64,11 @@ def load_dataset(root: Path | str, layout: str | None = None, targets_file: Path
             problems.append(f"case {case.id!r}: patient_pattern does not occur in it; it counts as its own patient")
         patients[case.id] = patient or case.id
 
-    splits = read_splits(root / "splits.json") if (root / "splits.json").is_file() else listing.splits
-    check_splits(splits or {}, patients)
+    if groups_file is not None:
+        patients |= read_groups(Path(groups_file), patients)
+    own_splits = Path(splits_file) if splits_file is not None else root / "splits.json"
+    splits = read_splits(own_splits) if splits_file is not None or own_splits.is_file() else listing.splits
+    check_splits(splits or {}, {case_id: case_id for case_id in patients} if allow_leaks else patients)
     paths = [file.path for case in files.values() for file in case.images.values()]
     return Dataset(
         root=root,

@@ -23,6 +23,17 @@ def read_splits(path: Path) -> dict[str, tuple[str, ...]]:
     return {str(name): tuple(str(case_id) for case_id in ids) for name, ids in content.items()}
 
 
+def read_groups(path: Path, case_ids: Iterable[str]) -> dict[str, str]:
+    """Read groups.json (case id → group). Raises `UsageError` naming the file, or a case that is not there."""
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(isinstance(group, str) for group in content.values()):
+        raise UsageError(f"{path} must map each case id to the name of its group, as `zeusseg check-splits` writes it")
+    unknown = sorted(set(content) - set(case_ids))
+    if unknown:
+        raise UsageError(f"{path} names the case {unknown[0]!r}, which the data do not hold")
+    return {str(case_id): str(group) for case_id, group in content.items()}
+
+
 def check_splits(splits: Mapping[str, Iterable[str]], patients: Mapping[str, str]) -> None:
     """Raise `UsageError` where a split names an unknown case, or two splits share a patient."""
     side: dict[str, tuple[str, str]] = {}

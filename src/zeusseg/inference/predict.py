@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from zeusseg.inference.segment import SegmentedTarget, segment
 from zeusseg.instruct.instruction import Instruction, read_instructions
 from zeusseg.instruct.write import write_instructions
 from zeusseg.instruct.writers import make_writer
-from zeusseg.io import write_mask, write_volume
+from zeusseg.io import PROBABILITY, write_mask, write_probability, write_volume
 from zeusseg.work import track
 
 TEXT_TARGET = "text"
@@ -36,6 +36,13 @@ class Predictions:
     folder: Path
     done: list[str]
     failures: dict[str, str]
+
+
+class Extras(NamedTuple):
+    """What is written beside the masks: a label map, and the probabilities."""
+
+    multilabel: bool
+    probabilities: bool
 
 
 @dataclass(frozen=True)
@@ -67,13 +74,16 @@ def predict(
     text: str | None = None,
     modalities: Sequence[str] | None = None,
     multilabel: bool = False,
+    probabilities: bool = False,
     progress: bool = True,
 ) -> Predictions:
     """Write a mask per case and target under `out`, with `prediction.json` beside them.
 
     The words come from `instructions` (a file), or from `text` (one target called "text", word for word), or from
-    the run's own writer. A case predicted before with the same model, words and modalities is not done again.
-    Raises `UsageError` where the run, the instruction file or a modality cannot be used, and for oracle text.
+    the run's own writer. With `multilabel` a label map is written too, with `probabilities` what each voxel's
+    probability is (`io.write_probability`). A case predicted before with the same model, words and modalities is not
+    done again. Raises `UsageError` where the run, the instruction file or a modality cannot be used, and for oracle
+    text.
     """
     run, out = Path(run), Path(out)
     loaded = load_model(run)
@@ -82,13 +92,14 @@ def predict(
     lines, failures = _instructions(loaded, shown, out, ids, instructions, text, progress)
     model_digest = hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    extras = Extras(multilabel, probabilities)
     done = []
     usable = [case_id for case_id in ids if case_id not in failures]
     for case_id in track(usable, "segmenting", len(usable), show=progress):
-        key = _key(model_digest, lines[case_id], shown.names, multilabel)
+        key = _key(model_digest, lines[case_id], shown.names, extras)
         if not _is_done(out / case_id, key):
             try:
-                _predict_case(loaded, shown, case_id, lines[case_id], out, key, multilabel, device)
+                _predict_case(loaded, shown, case_id, lines[case_id], out, key, extras, device)
             except BadInputError as error:
                 failures[case_id] = str(error)
                 continue
@@ -139,7 +150,7 @@ def _instructions(
 
 def _predict_case(
     loaded: LoadedModel, source: CaseSource, case_id: str, lines: Sequence[Instruction], out: Path, key: str,
-    multilabel: bool, device: str,
+    extras: Extras, device: str,
 ) -> None:
     started = time.monotonic()
     case = source.read(case_id, labels=False)
@@ -157,7 +168,10 @@ def _predict_case(
             "file": file.name,
             "voxels": int(found.mask.sum()),
         }
-    if multilabel:
+        if extras.probabilities:
+            stem = folder / f"{target_file_name(line.target)}{PROBABILITY}"
+            write_probability(stem, found.probability, case.reference)
+    if extras.multilabel:
         labels = multilabel_map(segmented, loaded.targets)
         write_volume(folder / f"labels{_suffix(case.reference)}", labels, case.reference, labels.dtype)
     record = {
@@ -192,9 +206,9 @@ def _suffix(reference: Volume) -> str:
     return ".png" if reference.file_grid.kind == "picture" else ".nii.gz"
 
 
-def _key(model_digest: str, lines: Sequence[Instruction], modalities: Sequence[str], multilabel: bool) -> str:
+def _key(model_digest: str, lines: Sequence[Instruction], modalities: Sequence[str], extras: Extras) -> str:
     """What a prediction follows from; the same key means the same masks."""
-    parts = [model_digest, [(line.target, line.text) for line in lines], list(modalities), multilabel]
+    parts = [model_digest, [(line.target, line.text) for line in lines], list(modalities), extras]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

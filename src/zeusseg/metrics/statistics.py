@@ -43,8 +43,9 @@ def summarize(patients: Sequence[str], values: Sequence[float], seed: int = 0) -
     )
 
 
-def bootstrap_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of the mean, drawn with replacement over patients (bias-corrected and accelerated).
+def bootstrap_interval(values: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
+    """The 95 % interval of the mean, drawn with replacement over patients (bias-corrected and accelerated,
+    Efron 1987).
 
     `values` has one number per patient. NaN on both sides for fewer than two: one patient says nothing of others.
     """
@@ -58,6 +59,6 @@ def bootstrap_interval(values: Sequence[float], seed: int = 0) -> tuple[float, f
         return float(numbers[0]), float(numbers[0])
     # Batches bound the memory: 9999 draws of a thousand patients are 80 MB at once.
     found = bootstrap(
-        (numbers,), np.mean, n_resamples=RESAMPLES, method="BCa", batch=1000, rng=np.random.default_rng(seed)
+        (numbers,), np.mean, n_resamples=resamples, method="BCa", batch=1000, rng=np.random.default_rng(seed)
     )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)

@@ -15,16 +15,10 @@ from typing import TYPE_CHECKING, Any
 from zeusseg.case import Target
 from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import write_text
+from zeusseg.metrics.scores import Definitions
 from zeusseg.metrics.statistics import RESAMPLES
-from zeusseg.report.scoring import (
-    NSD_TOLERANCE,
-    PredictionRecord,
-    Score,
-    has_mask,
-    metric_names,
-    read_prediction_record,
-    score_case,
-)
+from zeusseg.report.masks import has_mask
+from zeusseg.report.scoring import PredictionRecord, Score, metric_names, read_prediction_record, score_case
 from zeusseg.report.summary import TargetSummary, interval, number, summarize_scores
 from zeusseg.work import each
 
@@ -57,6 +51,7 @@ class Evaluation:
     predictions: Path
     case_ids: tuple[str, ...]
     spacing_known: bool
+    definitions: Definitions
     scores: tuple[Score, ...]
     targets: Mapping[str, TargetSummary]
     overall: TargetSummary
@@ -68,7 +63,7 @@ class Evaluation:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics' names as in the tables, with their unit."""
-        return tuple(metric_names(self.spacing_known).values())
+        return tuple(metric_names(self.spacing_known, self.definitions).values())
 
     @property
     def failures(self) -> tuple[Failure, ...]:
@@ -87,7 +82,9 @@ class Evaluation:
             "n_cases": len(self.case_ids),
             "n_patients": len({score.patient for score in self.scores}),
             "unit": "mm" if self.spacing_known else "voxels",
-            "nsd_tolerance": NSD_TOLERANCE,
+            "surface": self.definitions.surface,
+            "nsd_tolerances": list(self.definitions.tolerances),
+            "empty": self.definitions.empty,
             "interval": INTERVAL,
             "targets": {name: found.to_json() for name, found in self.targets.items()},
             "all_targets": self.overall.to_json(),
@@ -110,21 +107,52 @@ class Evaluation:
                 f"with failed ones as misses {number(with_failures.mean)}, n = {with_failures.n_patients}; "
                 f"misses {row.misses} of {row.with_reference}, false masks {row.false_masks} of {row.target_free}"
             )
+        if self.definitions.empty == "one":
+            lines.append("two empty masks score 1, and a mask where there is none 0 (--empty one)")
         lines += [f"failed: {found.case}: {found.reason}" for found in self.failures]
         lines += [f"not scored: {case}: {reason}" for case, reason in self.unscored.items()]
         lines += [f"not predicted, so not scored: {name}" for name in self.not_predicted]
         return "\n".join(lines)
 
 
-def evaluate(predictions: Path, dataset: Dataset, out: Path, *, split_ids: Sequence[str] | None = None) -> Evaluation:
-    """Score `predictions/CASE/TARGET.nii.gz|.png` against the data set's labels and write the three files into `out`.
+def evaluate(
+    predictions: Path,
+    dataset: Dataset,
+    out: Path,
+    *,
+    split_ids: Sequence[str] | None = None,
+    definitions: Definitions | None = None,
+    pages: bool = False,
+) -> Evaluation:
+    """Score a folder of masks (see `score_predictions`) and write scores.csv, summary.json and report.html into `out`.
+
+    With `pages`, also `out/cases/CASE.html` with the picture, words and numbers of each case.
+    """
+    from zeusseg.report.page import write_page, write_pages
+
+    evaluation = score_predictions(predictions, dataset, split_ids=split_ids, definitions=definitions)
+    write_text(out / "scores.csv", _csv(evaluation))
+    write_text(out / "summary.json", json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False) + "\n")
+    if pages:
+        write_pages(evaluation, dataset, out / "cases")
+    write_page(evaluation, dataset, out / "report.html", pages=pages)
+    return evaluation
+
+
+def score_predictions(
+    predictions: Path,
+    dataset: Dataset,
+    *,
+    split_ids: Sequence[str] | None = None,
+    definitions: Definitions | None = None,
+) -> Evaluation:
+    """Score `predictions/CASE/TARGET.nii.gz|.png`, or label maps `predictions/CASE.nii.gz|.png`, against the labels.
 
     `split_ids` are the cases to score (default: all of the data set). A case whose mask is missing or broken is
     listed and the others go on; so is a case without usable labels. Raises `UsageError` where the folder, a case id
     or every prediction is missing, or where no case could be scored.
     """
-    from zeusseg.report.page import write_page
-
+    definitions = definitions or Definitions()
     case_ids = tuple(dataset.case_ids if split_ids is None else split_ids)
     unknown = sorted(set(case_ids) - set(dataset.case_ids))
     if unknown:
@@ -134,7 +162,7 @@ def evaluate(predictions: Path, dataset: Dataset, out: Path, *, split_ids: Seque
     unscored: dict[str, str] = {}
     records: dict[str, PredictionRecord] = {}
     notices: list[str] = []
-    results = each(partial(_try_case, predictions, dataset, targets), case_ids, "scoring")
+    results = each(partial(_try_case, predictions, dataset, targets, definitions), case_ids, "scoring")
     for case_id, (record, found) in zip(case_ids, results, strict=True):
         if isinstance(found, str):
             unscored[case_id] = found
@@ -145,12 +173,13 @@ def evaluate(predictions: Path, dataset: Dataset, out: Path, *, split_ids: Seque
             notices.append(record.problem)
     if not scores:
         raise UsageError(f"no case of {dataset.name} could be scored; the first: {next(iter(unscored.values()))}")
-    metrics = tuple(metric_names(dataset.spacing_known).values())
-    evaluation = Evaluation(
+    metrics = tuple(metric_names(dataset.spacing_known, definitions).values())
+    return Evaluation(
         data=dataset.name,
         predictions=predictions,
         case_ids=case_ids,
         spacing_known=dataset.spacing_known,
+        definitions=definitions,
         scores=tuple(scores),
         targets={target.name: summarize_scores(scores, metrics, target.name) for target in targets},
         overall=summarize_scores(scores, metrics),
@@ -159,19 +188,15 @@ def evaluate(predictions: Path, dataset: Dataset, out: Path, *, split_ids: Seque
         notices=tuple(notices),
         records=records,
     )
-    write_text(out / "scores.csv", _csv(evaluation))
-    write_text(out / "summary.json", json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False) + "\n")
-    write_page(evaluation, dataset, out / "report.html")
-    return evaluation
 
 
 def _try_case(
-    predictions: Path, dataset: Dataset, targets: Sequence[Target], case_id: str
+    predictions: Path, dataset: Dataset, targets: Sequence[Target], definitions: Definitions, case_id: str
 ) -> tuple[PredictionRecord, list[Score] | str]:
     """What was recorded of one case, and its scores or the reason why there are none."""
     record = read_prediction_record(predictions / case_id)
     try:
-        return record, score_case(predictions, dataset, case_id, targets, record)
+        return record, score_case(predictions, dataset, case_id, targets, record, definitions)
     except BadInputError as error:
         return record, str(error)
 
@@ -179,10 +204,14 @@ def _try_case(
 def _predicted_targets(predictions: Path, dataset: Dataset, case_ids: Sequence[str]) -> tuple[Target, ...]:
     """The data set's targets that at least one case has a mask of. Raises `UsageError` where there is none."""
     if not predictions.is_dir():
-        raise UsageError(f"there is no folder {predictions}: expected what `zeusseg predict` wrote, CASE/TARGET.nii.gz")
+        raise UsageError(
+            f"there is no folder {predictions}: expected CASE/TARGET.nii.gz, as `zeusseg predict` writes them, or one "
+            "label map per case, CASE.nii.gz"
+        )
     found = tuple(t for t in dataset.targets if any(has_mask(predictions, case_id, t) for case_id in case_ids))
     if not found:
-        there = sorted({path.name for path in predictions.glob("*/*") if path.suffix in {".gz", ".png"}})
+        files = [*predictions.glob("*"), *predictions.glob("*/*")]
+        there = sorted({path.name for path in files if path.suffix in {".gz", ".nii", ".png"}})
         raise UsageError(
             f"{predictions} has no mask of {', '.join(repr(target.name) for target in dataset.targets)} for any of the "
             f"{len(case_ids)} cases asked for; the masks in it are {', '.join(there[:8]) or 'none'}"
@@ -199,7 +228,7 @@ def _csv(evaluation: Evaluation) -> str:
         if score.failure is not None:
             continue
         presence = math.nan if score.presence is None else score.presence
-        rows = {**score.values, "presence": presence}
+        rows = {**score.values, **score.calibration, "presence": presence}
         counts = {"reference_voxels": score.reference_voxels, "predicted_voxels": score.predicted_voxels}
         for metric, value in {**rows, **counts}.items():
             shown = value if isinstance(value, int) else f"{value:.6f}"

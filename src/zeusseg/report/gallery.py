@@ -1,15 +1,16 @@
-"""Which cases the page shows, and what it says of each: the best, the median and the worst, and a false mask."""
+"""Which cases the page shows, and what it says of each: the worst, the median and the best, and a false mask."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeusseg.errors import BadInputError
+from zeusseg.report.masks import PredictedMasks
 from zeusseg.report.pictures import CasePicture, panel_edge, picture_of
-from zeusseg.report.scoring import PredictionRecord, Score, TargetRecord, read_mask
+from zeusseg.report.scoring import PredictionRecord, Score, TargetRecord
 
 if TYPE_CHECKING:
     from zeusseg.datasets.dataset import Dataset
@@ -29,14 +30,14 @@ class Card:
 
 
 def choose(scores: Sequence[Score]) -> list[tuple[str, Score]]:
-    """Of the scores of one target, those worth a look, best first; each case once.
+    """Of the scores of one target, those worth a look, worst first; each case once.
 
     Best, median and worst are told by Dice over the cases with a reference and a mask; of an even number the median is
     the lower of the two in the middle. The largest false mask comes last.
     """
     scored = [score for score in scores if score.failure is None]
     ranked = sorted((s for s in scored if not math.isnan(s.values["dice"])), key=lambda s: (-s.values["dice"], s.case))
-    kinds = {1: ("only",), 2: ("best", "worst")}.get(len(ranked), ("best", "median", "worst"))
+    kinds = {1: ("only",), 2: ("worst", "best")}.get(len(ranked), ("worst", "median", "best"))
     places = {"only": 0, "best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
     chosen = [(kind, ranked[places[kind]]) for kind in kinds] if ranked else []
     false_masks = [score for score in scored if score.false_mask]
@@ -45,11 +46,15 @@ def choose(scores: Sequence[Score]) -> list[tuple[str, Score]]:
     return chosen
 
 
-def build_cards(evaluation: Evaluation, dataset: Dataset) -> dict[str, list[Card]]:
-    """The cards of every target, in the order of `choose`. A case that several cards show is read once."""
-    chosen = {
-        name: choose([score for score in evaluation.scores if score.target == name]) for name in evaluation.targets
-    }
+def chosen_scores(evaluation: Evaluation) -> dict[str, list[tuple[str, Score]]]:
+    """For every target what `choose` finds worth a look."""
+    return {name: choose([score for score in evaluation.scores if score.target == name]) for name in evaluation.targets}
+
+
+def build_cards(
+    evaluation: Evaluation, dataset: Dataset, chosen: Mapping[str, Sequence[tuple[str, Score]]]
+) -> dict[str, list[Card]]:
+    """A card for each of `chosen` (target to kind and score). A case that several cards show is read once."""
     shown = [score for cards in chosen.values() for _, score in cards]
     longest_side = panel_edge(len(shown) * len(dataset.modalities))
     pictures: dict[tuple[str, str], CasePicture | None] = {}
@@ -83,8 +88,9 @@ def _draw(
         pictures[case_id, name] = None
     try:
         case = dataset.read(case_id)
+        masks = PredictedMasks(evaluation.predictions, case_id, case.reference, dataset)
         for name in names:
-            prediction = read_mask(evaluation.predictions, case_id, targets[name], case.reference)
+            prediction = masks.read(targets[name])
             pictures[case_id, name] = picture_of(case, case.mask(targets[name]), prediction, longest_side)
     except BadInputError:
         # It was scored by its labels alone because an image of it is broken; the card then stays without a picture.

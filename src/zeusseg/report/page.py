@@ -3,47 +3,82 @@
 from __future__ import annotations
 
 import math
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeusseg.files import write_text
-from zeusseg.report.gallery import Card, build_cards
-from zeusseg.report.scoring import NSD_TOLERANCE, Score
+from zeusseg.files import target_file_name, write_text
+from zeusseg.metrics.scores import nsd_name
+from zeusseg.report.gallery import Card, build_cards, chosen_scores
+from zeusseg.report.scoring import Score, metric_names
 from zeusseg.report.strip import Dot, strip_plot
 from zeusseg.report.summary import interval, number
+from zeusseg.work import track
 
 if TYPE_CHECKING:
     from zeusseg.datasets.dataset import Dataset
     from zeusseg.report.evaluate import Evaluation
 
+# The measures of the first table; the others stand below it.
+MAIN = ("dice", "iou", "hd95", "nsd_")
 
-def write_page(evaluation: Evaluation, dataset: Dataset, path: Path) -> None:
-    """Write the page of an evaluation. It needs no network and names nothing of a patient but the ids."""
-    from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=number, interval=interval)
-    template = environment.from_string(files("zeusseg.report").joinpath("template.html").read_text(encoding="utf-8"))
-    cards = build_cards(evaluation, dataset)
-    content = template.render(
+def write_page(evaluation: Evaluation, dataset: Dataset, path: Path, *, pages: bool = False) -> None:
+    """Write the page of an evaluation; `pages` links each case to its own. It needs no network and names nothing of a
+    patient but the ids."""
+    cards = build_cards(evaluation, dataset, chosen_scores(evaluation))
+    content = load_template("template.html").render(
         evaluation=evaluation,
         unit="mm" if evaluation.spacing_known else "voxels",
-        tolerance=NSD_TOLERANCE,
         titles=_metric_titles(evaluation),
+        main=[metric for metric in evaluation.metrics if metric.startswith(MAIN)],
         rows=[*evaluation.targets.items()]
         + ([("all targets", evaluation.overall)] if len(evaluation.targets) > 1 else []),
         n_patients=len({score.patient for score in evaluation.scores}),
         sections=[_section(evaluation, name, cards[name]) for name in evaluation.targets],
+        pages=pages,
     )
     write_text(path, content)
 
 
+def write_pages(evaluation: Evaluation, dataset: Dataset, folder: Path) -> None:
+    """Write one page per case with the picture, words and numbers of each of its targets."""
+    template = load_template("case.html")
+    for case_id in track(evaluation.case_ids, "drawing", len(evaluation.case_ids)):
+        scores = [score for score in evaluation.scores if score.case == case_id]
+        cards = build_cards(evaluation, dataset, {s.target: [("case", s)] for s in scores if s.failure is None})
+        content = template.render(
+            case_id=case_id,
+            cards={name: found[0] for name, found in cards.items()},
+            titles=_metric_titles(evaluation),
+            failures=[failure for failure in evaluation.failures if failure.case == case_id],
+        )
+        write_text(folder / f"{target_file_name(case_id)}.html", content)
+
+
+def load_template(name: str) -> Any:
+    """A page of this folder, ready to be rendered."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("zeusseg.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=number, interval=interval, file_name=target_file_name)
+    return environment.get_template(name)
+
+
 def _metric_titles(evaluation: Evaluation) -> dict[str, tuple[str, str, int]]:
     """What the page calls each metric, the unit of its numbers, and their decimals."""
-    unit = "mm" if evaluation.spacing_known else "voxels"
-    titles = (("Dice", "", 3), ("IoU", "", 3), ("HD95", unit, 1), ("NSD", f"at {NSD_TOLERANCE} {unit}", 3))
-    return dict(zip(evaluation.metrics, titles, strict=True))
+    unit, volume = ("mm", "ml") if evaluation.spacing_known else ("voxels", "voxels")
+    titles = {
+        "dice": ("Dice", "", 3), "iou": ("IoU", "", 3), "precision": ("precision", "", 3), "recall": ("recall", "", 3),
+        "hd95": ("HD95", unit, 1), "assd": ("ASSD", unit, 2), "volume_difference": ("volume difference", volume, 1),
+        "lesion_f1": ("lesion F1", "", 3), "lesion_dice": ("lesion Dice", "", 3),
+    }  # fmt: skip
+    for tolerance in evaluation.definitions.tolerances:
+        titles[nsd_name(tolerance)] = ("NSD", f"at {tolerance:g} {unit}", 3)
+    names = metric_names(evaluation.spacing_known, evaluation.definitions)
+    return {shown: titles[name] for name, shown in names.items()}
 
 
 def _section(evaluation: Evaluation, name: str, cards: list[Card]) -> dict[str, Any]:
@@ -66,8 +101,16 @@ def _section(evaluation: Evaluation, name: str, cards: list[Card]) -> dict[str, 
             if found
         ],
         "false_masks": sorted(false_masks, key=lambda score: -score.predicted_voxels),
-        "scores": sorted(scores, key=lambda score: (score.patient, score.case)),
+        "scores": sorted(scores, key=_worst_first),
     }
+
+
+def _worst_first(score: Score) -> tuple[float, float, str]:
+    """Failed ones and misses, then by Dice; of those without a reference the largest false mask first."""
+    if score.failure is not None:
+        return (-1, 0, score.case)
+    dice = score.values["dice"]
+    return (2, -score.predicted_voxels, score.case) if math.isnan(dice) else (dice, 0, score.case)
 
 
 def _patient_dots(scores: list[Score], links: dict[str, Card]) -> list[Dot]:

@@ -9,24 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zeusseg.case import Mask, Target, Volume
 from zeusseg.errors import BadInputError
-from zeusseg.files import target_file_name
-from zeusseg.metrics import compute_scores
+from zeusseg.metrics import Definitions, brier_score, compute_scores, expected_calibration_error
+from zeusseg.report.masks import PredictedMasks
 
 if TYPE_CHECKING:
     from zeusseg.datasets.dataset import Dataset
 
-NSD_TOLERANCE = 2
-
+MM3_PER_ML = 1000.0
+# Voxels that are surely background fill most of an image and would make every model look calibrated.
+CERTAINLY_OUTSIDE = 0.01
 
 @dataclass(frozen=True)
 class Score:
     """How one target of one case was met.
 
-    `values` has a number per metric (`dice`, `iou`, `hd95_mm`, `nsd_2mm`, or `…voxels` where the spacing is unknown),
-    NaN where the reference is empty. `failure` is the reason why there is no mask; the values are then a miss's.
+    `values` has a number per metric, by its name in the tables (`metric_names`), NaN where the reference is empty and
+    the definitions leave such cases out. `calibration` has `ece` and `brier` of the voxels' probabilities where these
+    were written. `failure` is the reason why there is no mask; the values are then a miss's.
     """
 
     patient: str
@@ -37,6 +40,7 @@ class Score:
     predicted_voxels: int
     presence: float | None = None
     failure: str | None = None
+    calibration: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def missed(self) -> bool:
@@ -71,10 +75,17 @@ class PredictionRecord:
         return self.targets.get(name, TargetRecord())
 
 
-def metric_names(spacing_known: bool) -> dict[str, str]:
-    """From the names of `metrics.compute_scores` to those of the tables, which carry the unit."""
+def metric_names(spacing_known: bool, definitions: Definitions) -> dict[str, str]:
+    """From the names of `metrics.compute_scores` to those of the tables, which carry the unit.
+
+    >>> list(metric_names(True, Definitions()).values())[4:8]
+    ['hd95_mm', 'assd_mm', 'nsd_2mm', 'volume_difference_ml']
+    """
     unit = "mm" if spacing_known else "voxels"
-    return {"dice": "dice", "iou": "iou", "hd95": f"hd95_{unit}", "nsd": f"nsd_{NSD_TOLERANCE}{unit}"}
+    with_unit = {name: f"{name}{unit}" for name in definitions.measures if name.startswith("nsd_")}
+    with_unit |= {name: f"{name}_{unit}" for name in ("hd95", "assd")}
+    with_unit["volume_difference"] = f"volume_difference_{'ml' if spacing_known else 'voxels'}"
+    return {name: with_unit.get(name, name) for name in definitions.measures}
 
 
 def read_prediction_record(folder: Path) -> PredictionRecord:
@@ -102,38 +113,30 @@ def read_prediction_record(folder: Path) -> PredictionRecord:
         )
 
 
-def has_mask(predictions: Path, case_id: str, target: Target) -> bool:
-    """Whether a mask file of this target was written for this case, readable or not."""
-    stem = target_file_name(target.name)
-    return any((predictions / case_id / f"{stem}{suffix}").exists() for suffix in (".nii.gz", ".png"))
-
-
-def read_mask(predictions: Path, case_id: str, target: Target, like: Volume) -> Mask:
-    """The predicted mask (x, y, z) on the grid of `like`. Raises `BadInputError` saying why there is none."""
-    from zeusseg import io
-
-    if not (predictions / case_id).is_dir():
-        raise BadInputError(f"there is no prediction of this case (no folder {predictions / case_id})")
-    if not has_mask(predictions, case_id, target):
-        raise BadInputError(f"there is no mask of {target.name!r} in {predictions / case_id}")
-    return io.read_mask(predictions / case_id / target_file_name(target.name), like)
-
-
 def score_case(
-    predictions: Path, dataset: Dataset, case_id: str, targets: Sequence[Target], record: PredictionRecord
+    predictions: Path,
+    dataset: Dataset,
+    case_id: str,
+    targets: Sequence[Target],
+    record: PredictionRecord,
+    definitions: Definitions,
 ) -> list[Score]:
     """Score every target of one case. Raises `BadInputError` where its reference cannot be read."""
     labels, like, spacing = _reference(dataset, case_id)
-    names = metric_names(dataset.spacing_known)
+    names = metric_names(dataset.spacing_known, definitions)
+    masks = PredictedMasks(predictions, case_id, like, dataset)
     scores = []
     for target in targets:
         reference = np.isin(labels.array, target.values)
-        failure = None
+        failure, calibration = None, {}
         try:
-            prediction = read_mask(predictions, case_id, target, like)
+            prediction = masks.read(target)
+            calibration = _calibration(masks.probability(target), reference)
         except BadInputError as error:
             prediction, failure = np.zeros_like(reference), str(error)
-        found = compute_scores(prediction, reference, spacing, NSD_TOLERANCE)
+        found = compute_scores(prediction, reference, spacing, definitions)
+        if dataset.spacing_known:
+            found["volume_difference"] /= MM3_PER_ML
         scores.append(
             Score(
                 patient=dataset.patients[case_id],
@@ -144,9 +147,19 @@ def score_case(
                 predicted_voxels=int(np.count_nonzero(prediction)),
                 presence=record.target(target.name).presence,
                 failure=failure,
+                calibration=calibration,
             )
         )
     return scores
+
+
+def _calibration(probability: NDArray[np.float32] | None, reference: Mask) -> dict[str, float]:
+    """ECE and Brier score over the voxels of the reference and those that are not surely outside."""
+    if probability is None:
+        return {}
+    asked = reference | (probability > CERTAINLY_OUTSIDE)
+    found, true = probability[asked], reference[asked]
+    return {"ece": expected_calibration_error(found, true), "brier": brier_score(found, true)}
 
 
 def _reference(dataset: Dataset, case_id: str) -> tuple[Volume, Volume, tuple[float, float, float]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zeusseg.metrics import Summary, summarize
+from zeusseg.metrics import Summary, brier_score, expected_calibration_error, summarize
 from zeusseg.report.scoring import Score
 
 
@@ -30,12 +30,22 @@ class MetricSummary:
 
 
 @dataclass(frozen=True)
+class PresenceSummary:
+    """Whether the presence that masks came with (`n` of them) means what it says; NaN where none came with one."""
+
+    n: int
+    ece: float
+    brier: float
+
+
+@dataclass(frozen=True)
 class TargetSummary:
     """What became of one target, or of all (`target` is None): means twice, and what means do not show.
 
     `predicted` averages over the masks that were written; `failures_as_misses` also over the cases without one.
     The counts are of masks, that is of (case, target) pairs: `misses` of the `with_reference` that were predicted,
-    `false_masks` of the `target_free` that were predicted, `failed` of all.
+    `false_masks` of the `target_free` that were predicted, `failed` of all. `presence` tells how well calibrated the
+    model's word for it is, `calibration` (`ece`, `brier`) the same of the voxels' probabilities, where they came too.
     """
 
     target: str | None
@@ -46,6 +56,18 @@ class TargetSummary:
     target_free: int
     false_masks: int
     failed: int
+    presence: PresenceSummary
+    calibration: Mapping[str, MetricSummary]
+
+    @property
+    def sensitivity(self) -> float:
+        """The share of the masks with a reference that are not empty; NaN without any."""
+        return 1 - self.misses / self.with_reference if self.with_reference else math.nan
+
+    @property
+    def false_mask_rate(self) -> float:
+        """The share of the target-free masks that are not empty (1 - specificity); NaN without any."""
+        return self.false_masks / self.target_free if self.target_free else math.nan
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -56,6 +78,15 @@ class TargetSummary:
             "target_free": self.target_free,
             "false_masks": self.false_masks,
             "failed": self.failed,
+            "sensitivity": _or_none(self.sensitivity),
+            "specificity": _or_none(1 - self.false_mask_rate),
+            "false_mask_rate": _or_none(self.false_mask_rate),
+            "presence": {
+                "n": self.presence.n,
+                "ece": _or_none(self.presence.ece),
+                "brier": _or_none(self.presence.brier),
+            },
+            "calibration": {name: found.to_json() for name, found in self.calibration.items()},
         }
 
 
@@ -75,6 +106,8 @@ def summarize_scores(scores: Sequence[Score], metrics: Sequence[str], target: st
         target_free=sum(score.reference_voxels == 0 for score in predicted),
         false_masks=sum(score.false_mask for score in predicted),
         failed=len(chosen) - len(predicted),
+        presence=_presence(predicted),
+        calibration={name: _calibration(predicted, name) for name in ("ece", "brier")},
     )
 
 
@@ -92,6 +125,18 @@ def _summarize(scores: Sequence[Score], metric: str) -> MetricSummary:
     with_value = [score for score in scores if not math.isnan(score.values[metric])]
     found = summarize([score.patient for score in with_value], [score.values[metric] for score in with_value])
     return MetricSummary(found, n_cases=len({score.case for score in with_value}))
+
+
+def _presence(scores: Sequence[Score]) -> PresenceSummary:
+    told = [(score.presence, score.reference_voxels > 0) for score in scores if score.presence is not None]
+    presences, outcomes = [presence for presence, _ in told], [outcome for _, outcome in told]
+    return PresenceSummary(len(told), expected_calibration_error(presences, outcomes), brier_score(presences, outcomes))
+
+
+def _calibration(scores: Sequence[Score], name: str) -> MetricSummary:
+    told = [score for score in scores if not math.isnan(score.calibration.get(name, math.nan))]
+    found = summarize([score.patient for score in told], [score.calibration[name] for score in told])
+    return MetricSummary(found, n_cases=len({score.case for score in told}))
 
 
 def _or_none(value: float) -> float | None:

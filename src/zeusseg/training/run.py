@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from zeusseg.datasets import Dataset, draw_splits, dump_targets_file
+from zeusseg.datasets import Dataset, draw_splits, dump_targets_file, find_leaks
 from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import write_text
 from zeusseg.inference.load import LoadedModel, save_model
@@ -38,12 +38,14 @@ class TrainedRun:
 
 
 def train(
-    config: TrainConfig, dataset: Dataset, run: Path | str, *, resume: bool = False, progress: bool = True
+    config: TrainConfig, dataset: Dataset, run: Path | str, *, resume: bool = False, allow_leaks: bool = False,
+    progress: bool = True,
 ) -> TrainedRun:
     """Train one model into the folder `run`.
 
     Raises `UsageError` where `run` already holds a run (unless `resume`), where the split or its training part is
-    not there, or where no training case can be used. A bad case costs that case, and is listed.
+    not there, where it leaks (unless `allow_leaks`), or where no training case can be used. A bad case costs that
+    case, and is listed.
     """
     from lightning.pytorch import seed_everything
 
@@ -59,6 +61,8 @@ def train(
         raise UsageError(f"the words of {lateral.name!r} say left or right, so patients cannot be mirrored: "
                          "set fit.mirror=false")
     splits = run_splits(config, dataset, run)
+    if not allow_leaks and not resume:
+        refuse_leaks(dataset, splits, progress=progress)
     write_text(run / "config.yaml", write_config(config))
     write_text(run / "targets.yaml", dump_targets_file(dataset))
     write_text(run / "splits.json", json.dumps(splits, indent=1))
@@ -117,6 +121,19 @@ def run_splits(config: TrainConfig, dataset: Dataset, run: Path) -> dict[str, tu
     if not splits.get(config.train_on):
         raise UsageError(f"the split has no cases called {config.train_on!r}: it has {', '.join(sorted(splits))}")
     return splits
+
+
+def refuse_leaks(dataset: Dataset, splits: dict[str, tuple[str, ...]], *, progress: bool) -> None:
+    """Raise `UsageError` where images of two splits look alike, or one patient is in both."""
+    leaks = find_leaks(dataset, splits, progress=progress)
+    if leaks.leaks:
+        examples = [f"{pair.first!r} in {a} and {pair.second!r} in {b}" for pair, a, b in leaks.across[:3]]
+        examples += [f"patient {name!r} in {' and '.join(found)}" for name, found in leaks.shared_patients.items()][:3]
+        raise UsageError(
+            f"the split of {dataset.root} leaks: {len(leaks.across)} pairs of images look alike across splits and "
+            f"{len(leaks.shared_patients)} patients are on both sides ({'; '.join(examples)}). Look at them with "
+            "`zeusseg check-splits`, and train with the --splits or --groups that it writes, or with --allow-leaks"
+        )
 
 
 def prepare_cases(
