@@ -131,6 +131,23 @@ def test_a_split_that_leaks_is_found_refused_and_mended(zeusseg, phantoms, tmp_p
     assert code == 0
 
 
+def test_the_split_that_a_run_was_trained_with_comes_before_the_datas_own(zeusseg, run, phantoms, tmp_path):
+    import shutil
+
+    shutil.copytree(phantoms.root, tmp_path / "data")
+    train, test = phantoms.splits["train"], phantoms.splits["test"]
+    (tmp_path / "data" / "splits.json").write_text(json.dumps({"train": test, "test": train}))
+    code, out, _ = zeusseg("predict", run, tmp_path / "data", "--out", tmp_path / "p", "--split", "test")
+    assert (code, out.split()[0]) == (0, "2")
+    zeusseg("evaluate", tmp_path / "p", tmp_path / "data", "--out", tmp_path / "e", "--split", "test")
+    assert json.loads((tmp_path / "e" / "summary.json").read_text())["n_cases"] == len(test)
+    shutil.copytree(tmp_path / "p", tmp_path / "q")
+    (tmp_path / "q" / "splits.json").write_text(json.dumps({"test": [train[0]]}))
+    code, _, err = zeusseg("compare", tmp_path / "p", tmp_path / "q", tmp_path / "data", "--split", "test")
+    assert code == 2
+    assert "is not the same cases in all of" in err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -143,7 +160,7 @@ def test_a_split_that_leaks_is_found_refused_and_mended(zeusseg, phantoms, tmp_p
         (["evaluate", "nowhere", "DATA", "--out", "e"], "nowhere"),
         (["evaluate", "RUN", "DATA", "--out", "e", "--surface", "voxels"], "expected one of border, elements"),
         (["evaluate", "RUN", "DATA", "--out", "e", "--empty", "zero"], "expected nan or one"),
-        (["evaluate", "RUN", "DATA", "--out", "e", "--tolerances", "1;2"], "could not convert"),
+        (["evaluate", "RUN", "DATA", "--out", "e", "--tolerances", "1;2"], "--tolerances takes distances such as 1,2"),
         (["compare", "RUN", "DATA", "--out", "c"], "two or more folders of masks, and the data last"),
         (["check-splits", "DATA", "--out", "l", "--trained-on", "fit"], "no split 'fit'"),
     ],

@@ -38,7 +38,7 @@ def info(data: Data, layout: Layout = None, targets: Targets = None) -> None:
     """Say what is in a folder: cases, modalities, grids, targets, problems."""
     from zeusseg.datasets import describe, load_dataset
 
-    description = describe(load_dataset(data, layout, targets))
+    description = describe(load_dataset(data, layout, targets, allow_leaks=True))
     typer.echo(description.to_text())
     if description.problems:
         raise typer.Exit(1)
@@ -59,7 +59,7 @@ def instruct(
     from zeusseg.instruct.write import write_instructions
     from zeusseg.instruct.writers import make_writer
 
-    dataset = load_dataset(data, layout, targets)
+    dataset = load_dataset(data, layout, targets, allow_leaks=True)
     ids = split_cases(dataset, split, [])
     written = write_instructions(dataset, make_writer(writer, source=dataset, seed=seed), out, case_ids=ids)
     typer.echo(f"{len(written.instructions)} instructions of {len(ids) - len(written.failures)} cases in {out}")
@@ -210,13 +210,19 @@ def check_splits(
 ) -> None:
     """Find patients and near-duplicate images on both sides of a split. Exit code 1 where there are some."""
     from zeusseg.datasets import find_leaks, load_dataset
-    from zeusseg.report.leaks import write_leaks
+    from zeusseg.report.leaks import write_leaks, write_mended
 
     dataset = load_dataset(data, layout, targets, splits_file=splits, allow_leaks=True)
-    leaks = find_leaks(dataset, dataset.splits or {})
-    write_leaks(leaks, dataset, dataset.splits or {}, out, trained_on)
+    named = dataset.splits or {}
+    if named and trained_on not in named:
+        raise UsageError(f"there is no split {trained_on!r} to leave cases out of: there are {', '.join(named)}")
+    leaks = find_leaks(dataset, named)
     typer.echo(leaks.to_text())
-    typer.echo(f"groups, pairs and a sheet of pictures: {out}")
+    write_leaks(leaks, dataset, named, out)
+    typer.echo(f"groups, pairs and sheets of pictures: {out}")
+    if named:
+        left_out = write_mended(leaks, named, out, trained_on)
+        typer.echo("splits.json leaves out " + ", ".join(f"{count} of {name}" for name, count in left_out.items()))
     if leaks.leaks or leaks.unread:
         raise typer.Exit(1)
 
@@ -233,8 +239,12 @@ def _definitions(surface: str, tolerances: str, empty: str) -> Definitions:
     from zeusseg.metrics import Definitions
 
     try:
+        limits = tuple(float(tolerance) for tolerance in tolerances.split(","))
+    except ValueError as error:
+        raise UsageError(f"--tolerances takes distances such as 1,2, not {tolerances!r}") from error
+    try:
         # Words from outside: `Definitions` checks them.
-        return Definitions(surface, tuple(float(t) for t in tolerances.split(",")), empty)  # type: ignore[arg-type]
+        return Definitions(surface, limits, empty)  # type: ignore[arg-type]
     except ValueError as error:
         raise UsageError(str(error)) from error
 
@@ -244,21 +254,29 @@ def data_for(run: Path, data: Path, layout: str | None, targets: Path | None) ->
     from zeusseg.datasets import load_dataset
     from zeusseg.inference.load import load_model
 
-    dataset = load_dataset(data, layout, targets)
+    dataset = load_dataset(data, layout, targets, allow_leaks=True)
     own = run / "targets.yaml"
     if targets is None and own.is_file() and not set(dataset.modalities) & set(load_model(run).modalities):
-        return load_dataset(data, layout, own)
+        return load_dataset(data, layout, own, allow_leaks=True)
     return dataset
 
 
 def split_cases(dataset: Dataset, split: str | None, drawn_in: list[Path]) -> list[str]:
-    """The cases of a split of the data, or of the draw that a run (or the predictions made with it) keeps."""
+    """The cases of a split: as the run (or the predictions made with it) keeps it, else as the data say.
+
+    What a run was trained with comes first: the data's own split may hold its training cases. Raises `UsageError` for
+    an unknown split, and where two folders keep different ones.
+    """
     from zeusseg.datasets.splits import read_splits
 
     if split is None:
         return list(dataset.case_ids)
-    kept = [folder / "splits.json" for folder in drawn_in if (folder / "splits.json").is_file()]
-    splits = dataset.splits or (read_splits(kept[0]) if kept else {})
+    kept = [read_splits(folder / "splits.json") for folder in drawn_in if (folder / "splits.json").is_file()]
+    # A run that was trained on other data says nothing of these.
+    own = [splits for splits in kept if split in splits and set(splits[split]) <= set(dataset.case_ids)]
+    if any(set(splits[split]) != set(own[0][split]) for splits in own):
+        raise UsageError(f"split {split!r} is not the same cases in all of {', '.join(map(str, drawn_in))}")
+    splits = own[0] if own else dataset.splits or (kept[0] if kept else {})
     if split not in splits:
         raise UsageError(f"there is no split {split!r}: there are {', '.join(splits) or 'none'}")
     unknown = sorted(set(splits[split]) - set(dataset.case_ids))

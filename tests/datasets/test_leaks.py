@@ -13,7 +13,7 @@ from zeusseg.datasets.leaks import without_leaks
 from zeusseg.datasets.phantom import write_phantoms
 from zeusseg.datasets.similar import SimilarPair, find_similar, group_cases
 from zeusseg.errors import UsageError
-from zeusseg.report.leaks import write_leaks
+from zeusseg.report.leaks import write_leaks, write_mended
 
 TARGETS = "targets:\n  spot: {values: [1]}\nmodalities: {us: [image]}\nlabel: [mask]\n"
 
@@ -104,7 +104,9 @@ def test_cleaned_splits_share_no_group_and_leave_cases_out_of_training_alone():
 
 def test_what_is_written_can_be_read_and_mends_the_split(copies, tmp_path):
     out = tmp_path / "out"
-    write_leaks(find_leaks(copies, copies.splits, progress=False), copies, copies.splits, out, "train")
+    leaks = find_leaks(copies, copies.splits, progress=False)
+    write_leaks(leaks, copies, copies.splits, out)
+    assert write_mended(leaks, copies.splits, out, "train") == {"train": 4, "val": 0}
     with (out / "pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert (rows[0]["first"], rows[0]["split_of_first"], rows[0]["split_of_second"]) == ("p0", "train", "val")
@@ -117,6 +119,16 @@ def test_what_is_written_can_be_read_and_mends_the_split(copies, tmp_path):
     with pytest.raises(UsageError, match="on both sides"):
         load_dataset(copies.root, groups_file=out / "groups.json")
     assert load_dataset(copies.root, groups_file=out / "groups.json", allow_leaks=True).patients["p0_same"] == "p0"
+
+
+def test_a_copy_without_labels_is_not_labelled_differently(copies):
+    (copies.root / "p0_same" / "mask.png").unlink()
+    pairs, _ = find_similar(load_dataset(copies.root), ["p0", "p0_same"], progress=False)
+    assert [(pair.identical, pair.labels_differ) for pair in pairs] == [(True, False)]
+
+
+def test_no_cases_have_no_leaks(copies):
+    assert not find_leaks(copies, {"train": [], "val": []}, progress=False).leaks
 
 
 def test_groups_of_other_data_are_refused(copies, tmp_path):

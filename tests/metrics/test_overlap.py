@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from zeusseg.metrics import dice, iou
+from zeusseg.metrics import dice, iou, overlap
 
 EMPTY = [False, False, False, False]
 ONE = [True, False, False, False]
@@ -60,3 +60,7 @@ def test_overlap_equals_three_independent_libraries(seed):
     assert dice(prediction, reference) == pytest.approx(DiceMetric()(*tensors).item())
     assert iou(prediction, reference) == pytest.approx(binary.jc(prediction, reference))
     assert iou(prediction, reference) == pytest.approx(MeanIoU()(*tensors).item())
+    found = overlap(prediction, reference)
+    assert found.precision == pytest.approx(binary.precision(prediction, reference))
+    assert found.recall == pytest.approx(binary.recall(prediction, reference))
+    assert found.volume_difference / found.true == pytest.approx(binary.ravd(prediction, reference))

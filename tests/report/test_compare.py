@@ -136,6 +136,23 @@ def test_several_targets_are_compared_one_by_one_and_together(predict, dataset, 
     assert found == pytest.approx({"lesion": 1 - 2 / 3, "core": 0, "all targets": (1 - 2 / 3) / 2})
 
 
+def test_what_is_left_out_is_said(predict, dataset, data_folder, tmp_path, save_nifti):
+    predict("p1_a", "lesion", slice(2, 6))
+    predict("p1_b", "lesion", slice(2, 6))
+    first = predict("p1_a", "core", slice(2, 4)).rename(tmp_path / "first")
+    predict("p1_b", "lesion", slice(2, 4))
+    second = predict("p1_a", "lesion", slice(2, 4)).rename(tmp_path / "second")
+    save_nifti(data_folder / "p1_b" / "labels.nii.gz", np.full((8, 8, 4), 9, np.uint8))
+    result = compare([first, second], dataset, tmp_path / "out", split_ids=["p1_a", "p1_b"])
+    assert result.targets_left_out == ["core"]
+    assert set(result.unscored) == {"p1_b"}
+    for text in (result.to_text(), (tmp_path / "out" / "comparison.html").read_text()):
+        assert "not every folder has it" in text
+        assert "label value 9" in text
+        assert "surface: border" in text
+    assert "nan" not in result.pairs[0].sentence()  # one patient: no interval
+
+
 def test_published_conventions_reach_the_comparison(predictions, predict, dataset, tmp_path):
     other = tmp_path / "other"
     predictions.rename(other)

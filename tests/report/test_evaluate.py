@@ -13,6 +13,7 @@ from zeusseg.case import Target
 from zeusseg.datasets import load_dataset
 from zeusseg.errors import UsageError
 from zeusseg.io import write_mask
+from zeusseg.metrics import Definitions
 from zeusseg.report import evaluate
 
 
@@ -196,6 +197,58 @@ def test_nothing_to_score_is_a_usage_error_that_says_what_is_there(predictions, 
     with pytest.raises(UsageError, match=r"no mask of 'lesion', 'core'.*text\.nii\.gz"):
         evaluate(predictions, dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_mask_of_a_target_free_case_is_not_rewarded(predictions, dataset, tmp_path):
+    shutil.rmtree(predictions / "p3_a")
+    result = evaluate(predictions, dataset, tmp_path / "out", definitions=Definitions(empty="one"))
+    lesion = result.targets["lesion"]
+    assert lesion.predicted["dice"].over_patients.n_patients == 2
+    misses = lesion.failures_as_misses["dice"].over_patients
+    assert (misses.mean, misses.n_patients) == (pytest.approx(((1 + 2 / 3) / 2 + 0 + 0) / 3), 3)
+
+
+def test_two_empty_masks_score_one_where_that_is_asked_for(predictions, predict, dataset, tmp_path):
+    predict("p3_a", "lesion", None)
+    result = evaluate(predictions, dataset, tmp_path / "out", definitions=Definitions(empty="one"))
+    assert result.targets["lesion"].predicted["dice"].over_patients.mean == pytest.approx((5 / 6 + 0 + 1) / 3)
+    assert "--empty one" in result.to_text()
+    assert "--empty one" in (tmp_path / "out" / "report.html").read_text()
+    assert read_summary(tmp_path / "out")["empty"] == "one"
+
+
+def test_labels_of_a_value_without_a_target_are_no_reference(predictions, data_folder, tmp_path, save_nifti):
+    save_nifti(data_folder / "p2_a" / "labels.nii.gz", np.full((8, 8, 4), 4, np.uint8))
+    result = evaluate(predictions, load_dataset(data_folder), tmp_path / "out")
+    assert set(result.unscored) == {"p2_a"}
+    assert "label value 4 belongs to no target" in result.unscored["p2_a"]
+    assert result.targets["lesion"].false_masks == 1
+
+
+def test_broken_probabilities_cost_the_calibration_not_the_mask(predictions, dataset, tmp_path, save_nifti):
+    save_nifti(predictions / "p1_a" / "lesion_probability.nii.gz", np.zeros((3, 3, 3), np.uint8))
+    result = evaluate(predictions, dataset, tmp_path / "out")
+    assert not result.failures
+    assert result.targets["lesion"].predicted["dice"].n_cases == 3
+    (notice,) = result.notices
+    assert "probabilities left out" in notice
+    assert "3x3x3" in notice
+
+
+@pytest.mark.parametrize("presence", [1.2, -0.1, math.nan])
+def test_a_presence_that_is_no_probability_is_said_and_not_used(predictions, predict, dataset, tmp_path, presence):
+    predict("p1_a", "lesion", slice(2, 6), presence)
+    result = evaluate(predictions, dataset, tmp_path / "out")
+    assert result.targets["lesion"].presence.n == 3
+    assert "is not between 0 and 1" in result.notices[0]
+
+
+def test_calibration_and_rates_of_presence_are_those_worked_out_by_hand(predictions, dataset, tmp_path):
+    lesion = evaluate(predictions, dataset, tmp_path / "out").targets["lesion"]
+    # Presences 0.9, 0.8 and 0.1 where the lesion is, 0.7 where it is not.
+    assert lesion.presence.brier == pytest.approx((0.1**2 + 0.2**2 + 0.9**2 + 0.7**2) / 4)
+    assert lesion.presence.ece == pytest.approx((0.1 + 0.2 + 0.9 + 0.7) / 4)
+    assert (lesion.sensitivity, lesion.false_mask_rate) == (pytest.approx(2 / 3), 1)
 
 
 def test_labels_that_no_case_has_are_a_usage_error(predictions, data_folder, tmp_path):

@@ -21,7 +21,6 @@ def scores(*dice):
         ([0.5, 0.9, 0.7], [("worst", "c0"), ("median", "c2"), ("best", "c1")]),
         ([0.4, 0.9, 0.7, 0.1], [("worst", "c3"), ("median", "c0"), ("best", "c1")]),  # the lower of 0.7 and 0.4
         ([0.8, 0.8, 0.8], [("worst", "c2"), ("median", "c1"), ("best", "c0")]),
-        ([math.nan, 0.6], [("only", "c1")]),
     ],
 )
 def test_best_median_and_worst_by_dice(dice, expected):
@@ -36,3 +35,11 @@ def test_the_largest_false_mask_is_shown_and_right_empty_masks_are_not():
 def test_failed_cases_have_no_mask_to_show():
     failed = Score("p", "c", "lesion", {"dice": 0.0}, 5, 0, failure="no mask")
     assert choose([failed]) == []
+
+
+def test_cases_without_the_target_are_neither_best_nor_worst_whatever_they_score():
+    scored = [Score("p", "free", "lesion", {"dice": 1.0}, 0, 0), Score("q", "there", "lesion", {"dice": 0.4}, 5, 5)]
+    false_mask = Score("r", "false", "lesion", {"dice": 0.0}, 0, 9)
+    assert [(kind, score.case) for kind, score in choose([*scored, false_mask])] == [
+        ("only", "there"), ("false mask", "false"),
+    ]  # fmt: skip

@@ -30,6 +30,7 @@ def test_label_maps_are_scored_without_conversion(label_maps, dataset, tmp_path)
     assert dice["p1_b", "lesion"] == pytest.approx(2 * 2 / 6)
     assert result.targets["lesion"].misses == 1
     assert not result.failures
+    assert not result.notices  # no prediction.json, and nothing to complain of
 
 
 def test_a_corrupt_a_missing_and_a_misaligned_map_are_named_and_the_rest_is_scored(
@@ -57,6 +58,18 @@ def test_a_label_value_of_no_target_is_a_failure(label_maps, dataset, tmp_path, 
     (failure,) = evaluate(label_maps, dataset, tmp_path / "out").failures
     assert failure.targets == ("lesion", "core")
     assert "label value 7 belongs to no target" in failure.reason
+
+
+def test_a_value_that_the_data_set_lets_through_is_let_through_here_too(label_maps, data_folder, tmp_path, save_nifti):
+    words = (data_folder / "targets.yaml").read_text()
+    (data_folder / "targets.yaml").write_text(words + "ignore: [7]\n")
+    labels = np.zeros((8, 8, 4), np.uint8)
+    labels[2:6, 3, 1] = 1
+    labels[0, 0, 0] = 7
+    save_nifti(label_maps / "p2_a.nii.gz", labels)
+    result = evaluate(label_maps, load_dataset(data_folder), tmp_path / "out")
+    assert not result.failures
+    assert [s.values["dice"] for s in result.scores if (s.case, s.target) == ("p2_a", "lesion")] == [1]
 
 
 def test_a_folder_of_something_else_is_refused_with_what_is_there(dataset, tmp_path, save_nifti):

@@ -28,6 +28,12 @@ def test_no_dot_hides_another_and_all_lie_inside(count):
     assert gaps.min() >= 2 * found[0, 2]
 
 
+def test_many_equal_values_are_stacked_in_one_column():
+    found = np.array(circles(strip_plot([Dot(1.0, "")] * 300)))
+    assert set(found[:, 0]) == {744}
+    assert len(set(found[:, 1])) == 300
+
+
 def test_dots_lie_at_their_values():
     found = circles(strip_plot([Dot(0.0, ""), Dot(0.5, ""), Dot(1.0, "")]))
     assert [x for x, _, _ in found] == [16, 380, 744]

@@ -11,7 +11,7 @@ from zeusseg.datasets import load_dataset
 from zeusseg.errors import UsageError
 from zeusseg.instruct.instruction import read_instructions
 from zeusseg.training.fit import loader_workers
-from zeusseg.training.run import train
+from zeusseg.training.run import run_splits, train
 
 FILES = {
     "config.yaml", "targets.yaml", "splits.json", "instructions.jsonl", "model.safetensors", "card.md", "run.json",
@@ -85,6 +85,12 @@ def test_a_broken_case_costs_only_itself(phantoms, tiny, tmp_path):
     assert list(trained.failures) == [bad]
     assert "t1.nii.gz" in trained.failures[bad]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["cases"] == 3
+
+
+def test_a_run_goes_on_with_the_split_that_it_was_begun_with(phantoms, tiny, tmp_path):
+    (tmp_path / "splits.json").write_text(json.dumps({"train": [phantoms.case_ids[0]]}))
+    assert run_splits(tiny, phantoms, tmp_path) == {"train": (phantoms.case_ids[0],)}
+    assert run_splits(tiny, phantoms, tmp_path / "new") == phantoms.splits
 
 
 @pytest.mark.parametrize(("cores", "gpu", "workers"), [(2, False, 0), (8, False, 2), (2, True, 1), (32, True, 8)])

@@ -56,6 +56,18 @@ class Dataset:
         reference_labels = self._labels(case_id, files.label, images, notices) if labels and files.label else None
         return Case(case_id, self.patients[case_id], images, reference_labels, self.spacing_known, tuple(notices))
 
+    def read_labels(self, case_id: str) -> Volume:
+        """The labels of a case on the grid of their own file; its images need not be readable.
+
+        Raises `BadInputError` as `read` does, and where the case has no labels.
+        """
+        files = self._files(case_id)
+        if files.problem:
+            raise BadInputError(files.problem)
+        if files.label is None:
+            raise BadInputError(f"case {case_id!r} has no labels")
+        return self._stored_labels(files.label)
+
     def missing(self, case_id: str) -> tuple[str, ...]:
         """The modalities of this data set that a case lacks."""
         present = self._files(case_id).images
@@ -86,17 +98,23 @@ class Dataset:
         return {modality: read[modality] for modality in files.images}
 
     def _labels(self, case_id: str, path: Path, images: dict[str, Volume], notices: list[str]) -> Volume:
-        volume = read_labels(path)
-        if self.labels_are_masks:
-            volume = Volume(np.not_equal(volume.array, 0).astype(np.uint8), volume.affine, volume.file_grid)
-        self._refuse_unknown_values(volume.array, path)
-        return _on_grid(volume, images, f"{case_id}: labels", notices, labels=True)
+        return _on_grid(self._stored_labels(path), images, f"{case_id}: labels", notices, labels=True)
 
-    def _refuse_unknown_values(self, array: Array, path: Path) -> None:
+    def _stored_labels(self, path: Path) -> Volume:
+        stored = read_labels(path)
+        return Volume(self.label_values(stored.array, path), stored.affine, stored.file_grid)
+
+    def label_values(self, array: Array, path: Path) -> Array:
+        """Labels as they are meant: 0 and 1 where any value but 0 is inside.
+
+        Raises `BadInputError` for a value that no target names; `path` is where the labels came from.
+        """
+        if self.labels_are_masks:
+            array = np.not_equal(array, 0).astype(np.uint8)
         named = sorted({0, *self.words.ignore, *(value for target in self.targets for value in target.values)})
         # One comparison per value is several times faster on a whole volume than np.unique or np.isin.
         if sum(np.count_nonzero(np.equal(array, value)) for value in named) == array.size:
-            return
+            return array
         unknown = sorted({int(value) for value in np.unique(array)} - set(named))
         raise BadInputError(
             f"{path}: label value {', '.join(map(str, unknown))} belongs to no target (known: {named}); "

@@ -88,7 +88,7 @@ def group_cases(
     first_of: dict[str, str] = {}
     links = [(place[first_of.setdefault(patients[case_id], case_id)], place[case_id]) for case_id in ids]
     links += [(place[pair.first], place[pair.second]) for pair in pairs]
-    rows, columns = np.array(links).T
+    rows, columns = np.array(links, dtype=int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(links)), (rows, columns)), shape=(len(ids), len(ids)))
     _, group = connected_components(graph, directed=False)
     names: dict[int, str] = {}
@@ -147,7 +147,8 @@ def _compare(looks: Mapping[str, Look], first: str, second: str) -> SimilarPair 
     identical = one.digest == other.digest
     if not identical and not any(distance <= bits and correlation >= least for bits, least in LIMITS):
         return None
-    return SimilarPair(first, second, distance, correlation, identical, identical and one.labels != other.labels)
+    differ = identical and None not in (one.labels, other.labels) and one.labels != other.labels
+    return SimilarPair(first, second, distance, correlation, identical, differ)
 
 
 def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:

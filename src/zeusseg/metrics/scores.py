@@ -55,7 +55,7 @@ class Definitions:
             raise ValueError(f"unknown surface {self.surface!r}: expected one of {', '.join(get_args(SurfaceKind))}")
         if self.empty not in ("nan", "one"):
             raise ValueError(f"two empty masks cannot score {self.empty!r}: expected nan or one")
-        if not self.tolerances or min(self.tolerances) < 0:
+        if not self.tolerances or not all(0 <= tolerance < math.inf for tolerance in self.tolerances):
             raise ValueError(f"tolerances {self.tolerances} do not fit: expected distances of at least 0")
 
     @property

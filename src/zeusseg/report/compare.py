@@ -16,7 +16,8 @@ from zeusseg.errors import UsageError
 from zeusseg.files import write_text
 from zeusseg.metrics import Definitions, PairedComparison, Summary, compare_paired, holm, summarize
 from zeusseg.report.evaluate import Evaluation, score_predictions
-from zeusseg.report.summary import interval, number
+from zeusseg.report.scoring import metric_names
+from zeusseg.report.summary import interval, number, or_none
 
 if TYPE_CHECKING:
     from zeusseg.datasets.dataset import Dataset
@@ -28,7 +29,10 @@ LOWER_IS_BETTER = ("hd95", "assd", "volume_difference")
 
 @dataclass(frozen=True)
 class Pair:
-    """`first` against `second` in one target and metric; `p_holm` is corrected for all of the metric's comparisons."""
+    """`first` against `second` in one target and metric.
+
+    `p_holm` is corrected for all comparisons of the metric, of which there are `of`.
+    """
 
     first: str
     second: str
@@ -36,6 +40,7 @@ class Pair:
     metric: str
     paired: PairedComparison
     p_holm: float
+    of: int = 1
 
     @property
     def better(self) -> str | None:
@@ -52,28 +57,28 @@ class Pair:
         where = "" if self.target == ALL else f" on {self.target}"
         if not found.n_patients:
             return f"{self.first} and {self.second} have no patient in common{where}."
-        low, high = sorted((abs(found.low), abs(found.high)))
+        low, high = sorted((abs(found.low), abs(found.high))) if self.better else (found.low, found.high)
+        low_said, high_said = (_amount(bound, self.metric) for bound in (low, high))
+        bounds = "" if math.isnan(low) else f", 95 % interval {low_said} to {high_said}"
         if self.better is not None:
             other = self.second if self.better == self.first else self.first
-            size, unit = _in_words(abs(found.difference), self.metric)
-            bounds = f"{_in_words(low, self.metric)[0]} to {_in_words(high, self.metric)[0]}"
-            said = f"{self.better} is better than {other}{where} by {size} {unit}, 95 % interval {bounds}"
+            size = f"{_amount(abs(found.difference), self.metric)} {_unit(self.metric)}"
+            said = f"{self.better} is better than {other}{where} by {size}{bounds}"
         else:
-            size, unit = _in_words(found.difference, self.metric)
-            bounds = f"{_in_words(found.low, self.metric)[0]} to {_in_words(found.high, self.metric)[0]}"
+            size = f"{_amount(found.difference, self.metric)} {_unit(self.metric)}"
             said = (
                 f"No difference between {self.first} and {self.second} is shown{where}: the first less the second is "
-                f"{size} {unit}, 95 % interval {bounds}"
+                f"{size}{bounds}"
             )
-        corrected = "" if self.p_holm == found.p else ", Holm-corrected"
+        corrected = f", Holm-corrected for {self.of}" if self.of > 1 else ""
         test = f"Wilcoxon p = {self.p_holm:.2g}{corrected}, effect {found.effect:+.2f}"
         return f"{said}, {found.n_patients} patients ({test})."
 
     def to_json(self) -> dict[str, Any]:
-        found = {name: None if math.isnan(value) else value for name, value in vars(self.paired).items()}
+        found = {name: or_none(value) for name, value in vars(self.paired).items()}
         return {
             "first": self.first, "second": self.second, "target": self.target, "metric": self.metric, **found,
-            "p_holm": None if math.isnan(self.p_holm) else self.p_holm, "better": self.better,
+            "p_holm": or_none(self.p_holm), "better": self.better,
             "sentence": self.sentence(),
         }  # fmt: skip
 
@@ -105,14 +110,33 @@ class Comparison:
         lines = [pair.sentence() for pair in self.pairs]
         if self.with_failures:
             lines += ["With failed masks as misses:", *(pair.sentence() for pair in self.with_failures)]
-        lines.append("Means over the patients that all have a mask of:")
+        lines.append(f"Means over the patients that all have a mask of ({self.measured_by()}):")
         for name, target, metric, found in self.means():
             lines.append(
                 f"  {name}, {target}: {metric} {number(found.mean)} [{interval(found)}], n = {found.n_patients}"
             )
         for name, evaluation in self.evaluations.items():
             lines += [f"failed in {name}: {found.case}: {found.reason}" for found in evaluation.failures]
+        lines += [f"not scored: {case}: {reason}" for case, reason in self.unscored.items()]
+        lines += [f"left out, since not every folder has it: {target}" for target in self.targets_left_out]
         return "\n".join(lines)
+
+    def measured_by(self) -> str:
+        """The definitions, where measures have several."""
+        definitions = next(iter(self.evaluations.values())).definitions
+        empty = "two empty masks score 1 (--empty one)" if definitions.empty == "one" else "empty references left out"
+        return f"surface: {definitions.surface}; {empty}"
+
+    @property
+    def unscored(self) -> dict[str, str]:
+        """The cases without a usable reference, and why; they are the same for every folder."""
+        return dict(next(iter(self.evaluations.values())).unscored)
+
+    @property
+    def targets_left_out(self) -> list[str]:
+        """Targets that some folder has masks of and another has not."""
+        there = dict.fromkeys(target for found in self.evaluations.values() for target in found.targets)
+        return [target for target in there if target not in _targets(self.evaluations)]
 
     def to_json(self) -> dict[str, Any]:
         """The content of comparison.json."""
@@ -125,6 +149,15 @@ class Comparison:
             "interval": "95 % BCa bootstrap over patients, 9999 draws, seed 0",
             "test": "Wilcoxon signed-rank, two-sided; p_holm corrected over all pairs and targets of a metric",
             "effect": "matched-pairs rank-biserial correlation",
+            "unscored": self.unscored,
+            "targets_left_out": self.targets_left_out,
+            "means": [
+                {
+                    "folder": name, "target": target, "metric": metric, "mean": found.mean, "median": found.median,
+                    "interval_95": [or_none(found.low), or_none(found.high)], "n_patients": found.n_patients,
+                }
+                for name, target, metric, found in self.means()
+            ],
             "pairs": [pair.to_json() for pair in self.pairs],
             "pairs_with_failures_as_misses": [pair.to_json() for pair in self.with_failures],
             "failed": {
@@ -145,21 +178,21 @@ def compare(
 ) -> Comparison:
     """Score two or more folders of masks and compare each pair of them over the same patients.
 
-    `metrics` are names as in scores.csv. Writes `out`/comparison.json, patients.csv and comparison.html. Raises
-    `UsageError` for fewer than two folders, an unknown metric, or a folder that cannot be scored at all.
+    `metrics` are names of `scoring.metric_names`. Writes `out`/comparison.json, patients.csv and comparison.html.
+    Raises `UsageError` for fewer than two folders, an unknown metric, or a folder that cannot be scored at all.
     """
     from zeusseg.report.compare_page import write_comparison_page
 
     if len(predictions) < 2:
         raise UsageError(f"{len(predictions)} folder of masks cannot be compared: give two or more, then the data")
+    known = tuple(metric_names(dataset.spacing_known, definitions or Definitions()).values())
+    unknown = [metric for metric in metrics if metric not in known]
+    if unknown:
+        raise UsageError(f"unknown metric {unknown[0]!r}: expected some of {', '.join(known)}")
     evaluations = {
         name: score_predictions(folder, dataset, split_ids=split_ids, definitions=definitions)
         for name, folder in zip(_names(predictions), predictions, strict=True)
     }
-    known = next(iter(evaluations.values())).metrics
-    unknown = [metric for metric in metrics if metric not in known]
-    if unknown:
-        raise UsageError(f"unknown metric {unknown[0]!r}: expected some of {', '.join(known)}")
     failed = any(found.failures for found in evaluations.values())
     comparison = Comparison(
         data=dataset.name,
@@ -209,7 +242,7 @@ def _pairs(evaluations: Mapping[str, Evaluation], metrics: Sequence[str], *, fai
             paired = compare_paired(list(values[first].values()), list(values[second].values()))
             found.append(Pair(first, second, target, metric, paired, math.nan))
         corrected = holm([pair.paired.p for pair in found])
-        pairs += [replace(pair, p_holm=p) for pair, p in zip(found, corrected, strict=True)]
+        pairs += [replace(pair, p_holm=p, of=len(found)) for pair, p in zip(found, corrected, strict=True)]
     return tuple(pairs)
 
 
@@ -239,12 +272,16 @@ def _size(value: float, metric: str) -> float:
     return abs(value) if metric.startswith("volume_difference") else value
 
 
-def _in_words(value: float, metric: str) -> tuple[str, str]:
+def _amount(value: float, metric: str) -> str:
     """A difference as readers say it: shares in points of 100, distances and volumes in their unit."""
-    for unit in ("mm", "voxels", "ml"):
-        if metric.endswith(f"_{unit}"):
-            return f"{value:.2f}", f"{unit} ({metric.removesuffix(f'_{unit}')})"
-    return f"{100 * value:.1f}", f"{'DSC' if metric == 'dice' else metric} points"
+    return f"{value:.2f}" if metric.startswith(LOWER_IS_BETTER) else f"{100 * value:.1f}"
+
+
+def _unit(metric: str) -> str:
+    if metric.startswith(LOWER_IS_BETTER):
+        name, _, unit = metric.rpartition("_")
+        return f"{unit} ({name})"
+    return f"{'DSC' if metric == 'dice' else metric} points"
 
 
 def _csv(comparison: Comparison) -> str:

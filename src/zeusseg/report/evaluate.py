@@ -158,6 +158,8 @@ def score_predictions(
     if unknown:
         raise UsageError(f"{dataset.name} has no case {unknown[0]!r}: expected ids such as {dataset.case_ids[0]!r}")
     targets = _predicted_targets(predictions, dataset, case_ids)
+    # Other programs write no prediction.json at all, which is nothing to complain of.
+    told = any(predictions.glob("*/prediction.json"))
     scores: list[Score] = []
     unscored: dict[str, str] = {}
     records: dict[str, PredictionRecord] = {}
@@ -169,7 +171,8 @@ def score_predictions(
             continue
         scores += found
         records[case_id] = record
-        if record.problem and any(score.failure is None for score in found):
+        notices += [score.notice for score in found if score.notice]
+        if told and record.problem and any(score.failure is None for score in found):
             notices.append(record.problem)
     if not scores:
         raise UsageError(f"no case of {dataset.name} could be scored; the first: {next(iter(unscored.values()))}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,7 +35,7 @@ def choose(scores: Sequence[Score]) -> list[tuple[str, Score]]:
     the lower of the two in the middle. The largest false mask comes last.
     """
     scored = [score for score in scores if score.failure is None]
-    ranked = sorted((s for s in scored if not math.isnan(s.values["dice"])), key=lambda s: (-s.values["dice"], s.case))
+    ranked = sorted((s for s in scored if s.reference_voxels), key=lambda s: (-s.values["dice"], s.case))
     kinds = {1: ("only",), 2: ("worst", "best")}.get(len(ranked), ("worst", "median", "best"))
     places = {"only": 0, "best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
     chosen = [(kind, ranked[places[kind]]) for kind in kinds] if ranked else []

@@ -26,25 +26,27 @@ COLUMNS, PAIRS_PER_SHEET = 6, 60
 TILE, TEXT_HEIGHT = 120, 30
 
 
-def write_leaks(
-    leaks: Leaks, dataset: Dataset, splits: Mapping[str, Sequence[str]], out: Path, trained_on: str
-) -> None:
+def write_leaks(leaks: Leaks, dataset: Dataset, splits: Mapping[str, Sequence[str]], out: Path) -> None:
     """Write what `find_leaks` found into `out`.
 
     `pairs.csv` with all pairs, `pairs.png` (and `pairs_2.png` …) to look at them, those across splits first,
-    `groups.json` (case to group) and, where there are splits, `splits.json` without what `trained_on` shares.
+    and `groups.json` (case to group).
     """
     side = {case_id: name for name, ids in splits.items() for case_id in ids}
     across = {(pair.first, pair.second) for pair, _, _ in leaks.across}
     pairs = sorted(leaks.pairs, key=lambda pair: (pair.first, pair.second) not in across)
-    cleaned = without_leaks(splits, leaks.groups, trained_on) if splits else {}
     write_text(out / "pairs.csv", _csv(pairs, side))
     write_text(out / "groups.json", json.dumps(leaks.groups, indent=1, ensure_ascii=False) + "\n")
-    if splits:
-        write_text(out / "splits.json", json.dumps(cleaned, indent=1, ensure_ascii=False) + "\n")
     for sheet in range(0, len(pairs), PAIRS_PER_SHEET):
         name = "pairs.png" if not sheet else f"pairs_{sheet // PAIRS_PER_SHEET + 1}.png"
         _draw(pairs[sheet : sheet + PAIRS_PER_SHEET], dataset, side, out / name)
+
+
+def write_mended(leaks: Leaks, splits: Mapping[str, Sequence[str]], out: Path, trained_on: str) -> dict[str, int]:
+    """Write `out`/splits.json without what leaks (`without_leaks`); returns how many cases each split loses."""
+    mended = without_leaks(splits, leaks.groups, trained_on)
+    write_text(out / "splits.json", json.dumps(mended, indent=1, ensure_ascii=False) + "\n")
+    return {name: len(splits[name]) - len(mended[name]) for name in splits}
 
 
 def _csv(pairs: Sequence[SimilarPair], side: Mapping[str, str]) -> str:

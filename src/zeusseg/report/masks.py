@@ -71,14 +71,5 @@ class PredictedMasks:
 
     def _read_labels(self, path: Path) -> Array:
         if self._labels is None:
-            array = io.read_label_map(path, self.like)
-            if self.dataset.labels_are_masks:
-                array = (array != 0).astype(np.uint8)
-            known = {0, *(value for target in self.dataset.targets for value in target.values)}
-            strange = sorted(set(np.unique(array).tolist()) - known)
-            if strange:
-                raise BadInputError(
-                    f"{path}: label value {strange[0]} belongs to no target; the data set's are {sorted(known)}"
-                )
-            self._labels = array
+            self._labels = self.dataset.label_values(io.read_label_map(path, self.like), path)
         return self._labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,8 @@ class Score:
 
     `values` has a number per metric, by its name in the tables (`metric_names`), NaN where the reference is empty and
     the definitions leave such cases out. `calibration` has `ece` and `brier` of the voxels' probabilities where these
-    were written. `failure` is the reason why there is no mask; the values are then a miss's.
+    were written, and `notice` says why they could not be used. `failure` is the reason why there is no mask; the values
+    are then a miss's.
     """
 
     patient: str
@@ -41,6 +42,7 @@ class Score:
     presence: float | None = None
     failure: str | None = None
     calibration: Mapping[str, float] = field(default_factory=dict)
+    notice: str | None = None
 
     @property
     def missed(self) -> bool:
@@ -95,7 +97,7 @@ def read_prediction_record(folder: Path) -> PredictionRecord:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
         targets = {
             str(name): TargetRecord(
-                presence=None if entry.get("presence") is None else float(entry["presence"]),
+                presence=_presence(entry.get("presence")),
                 empty_reason=entry.get("empty_reason"),
                 instruction=str(entry.get("instruction") or ""),
                 findings={str(modality): str(text) for modality, text in (entry.get("findings") or {}).items()},
@@ -113,6 +115,12 @@ def read_prediction_record(folder: Path) -> PredictionRecord:
         )
 
 
+def _presence(told: Any) -> float | None:
+    if told is not None and not 0 <= float(told) <= 1:
+        raise ValueError(f"presence {told} is not between 0 and 1")
+    return None if told is None else float(told)
+
+
 def score_case(
     predictions: Path,
     dataset: Dataset,
@@ -128,13 +136,17 @@ def score_case(
     scores = []
     for target in targets:
         reference = np.isin(labels.array, target.values)
-        failure, calibration = None, {}
+        failure = notice = None
+        calibration: dict[str, float] = {}
         try:
             prediction = masks.read(target)
-            calibration = _calibration(masks.probability(target), reference)
         except BadInputError as error:
             prediction, failure = np.zeros_like(reference), str(error)
-        found = compute_scores(prediction, reference, spacing, definitions)
+        try:
+            calibration = _calibration(masks.probability(target), reference)
+        except BadInputError as error:
+            notice = f"probabilities left out: {error}"
+        found = compute_scores(prediction if failure is None else _miss(reference), reference, spacing, definitions)
         if dataset.spacing_known:
             found["volume_difference"] /= MM3_PER_ML
         scores.append(
@@ -148,9 +160,20 @@ def score_case(
                 presence=record.target(target.name).presence,
                 failure=failure,
                 calibration=calibration,
+                notice=notice,
             )
         )
     return scores
+
+
+def _miss(reference: Mask) -> Mask:
+    """A mask that stands for one that failed: empty where the target is there, and not empty where it is not.
+
+    Where two empty masks score 1, an empty one would reward a program for every target-free case that it failed on.
+    """
+    mask = np.zeros_like(reference)
+    mask.flat[0] = not reference.any()
+    return mask
 
 
 def _calibration(probability: NDArray[np.float32] | None, reference: Mask) -> dict[str, float]:
@@ -164,18 +187,11 @@ def _calibration(probability: NDArray[np.float32] | None, reference: Mask) -> di
 
 def _reference(dataset: Dataset, case_id: str) -> tuple[Volume, Volume, tuple[float, float, float]]:
     """Labels, the volume whose grid predictions are on, and the spacing that distances are measured with."""
-    from zeusseg import io
-
     try:
         case = dataset.read(case_id)
     except BadInputError:
         # A broken image is why a case fails in prediction; its labels still say what was missed.
-        path = dataset.files[case_id].label
-        if path is None:
-            raise
-        labels = io.read_labels(path)
-        if dataset.labels_are_masks:
-            labels = replace(labels, array=(labels.array != 0).astype(np.uint8))
+        labels = dataset.read_labels(case_id)
         return labels, labels, labels.spacing_mm if dataset.spacing_known else (1.0, 1.0, 1.0)
     if case.labels is None:
         raise BadInputError(f"case {case_id!r} has no labels to score against")

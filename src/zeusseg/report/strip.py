@@ -10,6 +10,8 @@ from markupsafe import Markup, escape
 
 WIDTH = 760
 MARGIN = 16
+# Dots shrink until the highest stack fits (half the drawing's height); the smallest size stacks as high as it must.
+RADII, HIGHEST = (5.0, 3.5, 2.4, 1.6, 1.0), 110
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,12 @@ def strip_plot(dots: Sequence[Dot], mean: float = math.nan, low: float = math.na
 
     Dots that would touch are stacked, so every one is seen; the drawing grows as high as the stacks need.
     """
-    radius = 5.0 if len(dots) <= 80 else 3.5 if len(dots) <= 250 else 2.4
     ordered = sorted(dots, key=lambda dot: dot.value)
-    levels = _stack([_x(dot.value) for dot in ordered], 2 * radius + 1)
-    middle = max((abs(level) for level in levels), default=0) * (radius + 0.5) + radius + 5
+    for radius in RADII:
+        levels = _stack([_x(dot.value) for dot in ordered], 2 * radius + 1)
+        middle = max((abs(level) for level in levels), default=0) * (radius + 0.5) + radius + 5
+        if middle <= HIGHEST:
+            break
     axis = 2 * middle
     parts = [f'<svg class="strip" viewBox="0 0 {WIDTH} {axis + 22:.0f}" role="img">']
     if not math.isnan(low):
@@ -58,16 +62,21 @@ def _x(value: float) -> float:
 
 
 def _stack(places: Sequence[float], gap: float) -> list[int]:
-    """A level per dot (0, then alternately above and below, in half gaps), the nearest on which it touches no other."""
+    """A level per dot (0, then alternately above and below, in half gaps), the nearest on which it touches no other.
+
+    `places` ascend, so on each level only the last dot can be touched; of the levels beside it, dots that are nearer
+    than the height of an equilateral triangle are.
+    """
     levels: list[int] = []
-    for index, place in enumerate(places):
-        near = [j for j in range(index) if place - places[j] < gap]
+    last: dict[int, float] = {}
+    beside = gap * math.sqrt(3) / 2
+    for place in places:
         level = 0
-        while any(_touch(place - places[j], (level - levels[j]) * gap / 2, gap) for j in near):
+        while any(
+            place - last.get(level + step, -math.inf) < reach - 1e-6
+            for step, reach in ((0, gap), (-1, beside), (1, beside))
+        ):
             level = -level if level > 0 else 1 - level
+        last[level] = place
         levels.append(level)
     return levels
-
-
-def _touch(across: float, up: float, gap: float) -> bool:
-    return math.hypot(across, up) < gap - 1e-6

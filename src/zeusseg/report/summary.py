@@ -21,9 +21,9 @@ class MetricSummary:
     def to_json(self) -> dict[str, Any]:
         found = self.over_patients
         return {
-            "mean": _or_none(found.mean),
-            "median": _or_none(found.median),
-            "interval_95": [_or_none(found.low), _or_none(found.high)],
+            "mean": or_none(found.mean),
+            "median": or_none(found.median),
+            "interval_95": [or_none(found.low), or_none(found.high)],
             "n_patients": found.n_patients,
             "n_cases": self.n_cases,
         }
@@ -78,13 +78,13 @@ class TargetSummary:
             "target_free": self.target_free,
             "false_masks": self.false_masks,
             "failed": self.failed,
-            "sensitivity": _or_none(self.sensitivity),
-            "specificity": _or_none(1 - self.false_mask_rate),
-            "false_mask_rate": _or_none(self.false_mask_rate),
+            "sensitivity": or_none(self.sensitivity),
+            "specificity": or_none(1 - self.false_mask_rate),
+            "false_mask_rate": or_none(self.false_mask_rate),
             "presence": {
                 "n": self.presence.n,
-                "ece": _or_none(self.presence.ece),
-                "brier": _or_none(self.presence.brier),
+                "ece": or_none(self.presence.ece),
+                "brier": or_none(self.presence.brier),
             },
             "calibration": {name: found.to_json() for name, found in self.calibration.items()},
         }
@@ -139,6 +139,6 @@ def _calibration(scores: Sequence[Score], name: str) -> MetricSummary:
     return MetricSummary(found, n_cases=len({score.case for score in told}))
 
 
-def _or_none(value: float) -> float | None:
+def or_none(value: float) -> float | None:
     """JSON knows no NaN."""
     return None if math.isnan(value) else value

@@ -111,11 +111,11 @@ def train(
 
 
 def run_splits(config: TrainConfig, dataset: Dataset, run: Path) -> dict[str, tuple[str, ...]]:
-    """The split of this run: the data's own, else the one drawn before, else a new draw by patient."""
-    if dataset.splits is not None:
-        splits = dict(dataset.splits)
-    elif (run / "splits.json").exists():
+    """The split of this run: the one it was begun with, else the data's own, else a new draw by patient."""
+    if (run / "splits.json").exists():
         splits = {name: tuple(ids) for name, ids in json.loads((run / "splits.json").read_text()).items()}
+    elif dataset.splits is not None:
+        splits = dict(dataset.splits)
     else:
         splits = draw_splits(dataset, config.split, config.fit.seed)
     if not splits.get(config.train_on):
