@@ -48,7 +48,12 @@ def info(data: Data, layout: Layout = None, targets: Targets = None) -> None:
 def instruct(
     data: Data,
     out: Annotated[Path, typer.Option(help="The instruction file (JSONL); an existing one is filled up.")],
-    writer: Annotated[str, typer.Option(help="measured, name, none, shuffled or file:PATH.")] = "measured",
+    writer: Annotated[
+        str, typer.Option(help="measured, name, none, shuffled, file:PATH or server:URL#MODEL.")
+    ] = "measured",
+    union_writer: Annotated[str, typer.Option(help="What unites findings: another server:URL#MODEL, or rule.")] = "",
+    prompts: Annotated[Path | None, typer.Option(help="Folder with reading.txt and union.txt.")] = None,
+    concurrency: Annotated[int, typer.Option(help="Calls to a server at a time.", min=1)] = 8,
     split: Split = None,
     seed: Annotated[int, typer.Option(help="Seed of the writer `shuffled`.")] = 0,
     layout: Layout = None,
@@ -57,12 +62,21 @@ def instruct(
     """Write findings and one instruction per case and target, from the images alone."""
     from zeusseg.datasets import load_dataset
     from zeusseg.instruct.write import write_instructions
-    from zeusseg.instruct.writers import make_writer
+    from zeusseg.instruct.writers import make_writer, store_of
 
     dataset = load_dataset(data, layout, targets, allow_leaks=True)
     ids = split_cases(dataset, split, [])
-    written = write_instructions(dataset, make_writer(writer, source=dataset, seed=seed), out, case_ids=ids)
-    typer.echo(f"{len(written.instructions)} instructions of {len(ids) - len(written.failures)} cases in {out}")
+    written_by = make_writer(
+        writer, source=dataset, seed=seed, store=store_of(out), prompts=prompts, union=union_writer,
+        concurrency=concurrency,
+    )
+    if written_by.notice:
+        typer.echo(f"note: {written_by.notice}", err=True)
+    written = write_instructions(dataset, written_by, out, case_ids=ids)
+    told = {line.case for line in written.instructions}
+    typer.echo(f"{len(written.instructions)} instructions of {len(told)} cases in {out}")
+    if written.usage:
+        typer.echo(written.usage)
     finish(written.failures, done=bool(written.instructions))
 
 

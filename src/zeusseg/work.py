@@ -12,21 +12,24 @@ Result = TypeVar("Result")
 ITEMS_PER_PROCESS = 4
 
 
-def each(work: Callable[[Item], Result], items: Sequence[Item], doing: str, *, show: bool = True) -> Iterator[Result]:
+def each(
+    work: Callable[[Item], Result], items: Sequence[Item], doing: str, *, show: bool = True, threads: int = 0
+) -> Iterator[Result]:
     """`work` of every item, in the order of the items, as soon as each is done.
 
     Many items are shared out among processes, one per core, each with one thread and a few items at a time; `work`
     and what it returns then have to be picklable, and what it changes in memory is lost. What `work` raises is raised
-    here, so that a bad case has to come back as a result. `show` draws a bar that says `doing` on stderr.
+    here, so that a bad case has to come back as a result. With `threads`, so many threads of this process share the
+    items instead: for work that waits for others more than it computes. `show` draws a bar that says `doing` on stderr.
     """
     from joblib import Parallel, cpu_count, delayed
 
-    processes = min(cpu_count(), len(items) // ITEMS_PER_PROCESS)
-    if processes < 2:
+    workers = threads or min(cpu_count(), len(items) // ITEMS_PER_PROCESS)
+    if workers < 2:
         yield from track(map(work, items), doing, len(items), show=show)
         return
-    # A warm-up of the bar's estimate is not worth a batch: every case is a task of its own.
-    parallel = Parallel(n_jobs=processes, return_as="generator", batch_size=1)
+    kind = "threading" if threads else "loky"
+    parallel = Parallel(n_jobs=workers, backend=kind, return_as="generator", batch_size=1)
     yield from track(parallel(delayed(work)(item) for item in items), doing, len(items), show=show)
 
 

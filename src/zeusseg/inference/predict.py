@@ -21,7 +21,7 @@ from zeusseg.inference.load import LoadedModel, load_model
 from zeusseg.inference.segment import SegmentedTarget, segment
 from zeusseg.instruct.instruction import Instruction, read_instructions
 from zeusseg.instruct.write import write_instructions
-from zeusseg.instruct.writers import make_writer
+from zeusseg.instruct.writers import make_writer, store_of
 from zeusseg.io import PROBABILITY, write_mask, write_probability, write_volume
 from zeusseg.work import track
 
@@ -94,7 +94,7 @@ def predict(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     extras = Extras(multilabel, probabilities)
     done = []
-    usable = [case_id for case_id in ids if case_id not in failures]
+    usable = [case_id for case_id in ids if lines[case_id]]
     for case_id in track(usable, "segmenting", len(usable), show=progress):
         key = _key(model_digest, lines[case_id], shown.names, extras)
         if not _is_done(out / case_id, key):
@@ -128,10 +128,9 @@ def _instructions(
         except BadInputError as error:
             raise UsageError(str(error)) from error
     else:
-        writer = make_writer(loaded.writer, source=source)
-        written = write_instructions(
-            source, writer, out / "instructions.jsonl", targets=loaded.targets, case_ids=ids, progress=progress
-        )
+        file = out / "instructions.jsonl"
+        writer = make_writer(loaded.writer, source=source, store=store_of(file), targets=loaded.targets)
+        written = write_instructions(source, writer, file, targets=loaded.targets, case_ids=ids, progress=progress)
         found, failures = written.instructions, dict(written.failures)
     oracle = next((line for line in found if line.oracle), None)
     if oracle is not None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from zeusseg.case import Array, Case, Mask, Volume
+from zeusseg.planes import cut, uncut
 
 Float = NDArray[np.float32]
 # Most tissue lies in this window (liver, kidney, blood, fat to dense bone's edge), in Hounsfield units.
@@ -46,20 +47,6 @@ def normalise(volume: Volume, modality: str) -> Float:
     clipped = np.clip(values, low, high)
     deviation = float(clipped.std())
     return np.clip((array - clipped.mean()) / (deviation if deviation > 0 else 1.0), -4.0, 6.0).astype(np.float32)
-
-
-def cut(array: Array, axis: int) -> Array:
-    """A volume (x, y, z[, 3]) as planes (plane, row, column[, 3]) across `axis`, each as a radiologist sees it.
-
-    Axial planes have the front up, coronal and sagittal ones the head; the patient's right (front) is on the left.
-    """
-    moved = np.moveaxis(array, axis, 0)
-    return np.flip(np.swapaxes(moved, 1, 2), axis=(1, 2))
-
-
-def uncut(planes: Array, axis: int) -> Array:
-    """Undo `cut`."""
-    return np.moveaxis(np.swapaxes(np.flip(planes, axis=(1, 2)), 1, 2), 0, axis)
 
 
 def plane_spacing_mm(case: Case) -> tuple[float, float]:

@@ -9,12 +9,12 @@ import numpy as np
 
 from zeusseg.case import Case, CaseSource, Target
 from zeusseg.errors import BadInputError, UsageError
-from zeusseg.instruct.finding import Finding, refuse_labels
+from zeusseg.instruct.finding import Finding, LocalWriter, refuse_labels
 from zeusseg.instruct.instruction import read_instructions
 from zeusseg.instruct.measured import MeasuredWriter
 
 
-class NoneWriter:
+class NoneWriter(LocalWriter):
     """Writes nothing: every instruction is the empty text."""
 
     name = "none"
@@ -29,22 +29,16 @@ class NoneWriter:
         return ""
 
 
-class NameWriter:
+class NameWriter(NoneWriter):
     """Writes the target's name and nothing else."""
 
     name = "name"
-    model = ""
-    prompt_version = "1"
-
-    def findings(self, case: Case) -> dict[str, Finding]:
-        refuse_labels(case)
-        return {}
 
     def unite(self, case_id: str, findings: Mapping[str, Finding], target: Target) -> str:
         return target.name
 
 
-class FileWriter:
+class FileWriter(LocalWriter):
     """Repeats what an instruction file says.
 
     Raises `BadInputError` where a line of the file is bad, `UsageError` where the file holds text made from
@@ -78,7 +72,7 @@ class FileWriter:
         return instruction.text
 
 
-class ShuffledWriter:
+class ShuffledWriter(LocalWriter):
     """Gives every patient the measured findings of another patient.
 
     Patients stand in one circle drawn by `seed`, and each receives from the next: nobody can receive their own.

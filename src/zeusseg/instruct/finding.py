@@ -65,6 +65,20 @@ class Finding:
     attributes: FindingAttributes | None = None
 
 
+class LocalWriter:
+    """What writers have in common that work things out on this machine: nothing is sent, and processes share the work.
+
+    `threads` is how many cases may be written about at a time in this process; 0: in processes instead.
+    """
+
+    threads = 0
+    notice: str | None = None
+
+    def usage_text(self) -> str:
+        """What was asked of models so far: nothing."""
+        return ""
+
+
 def refuse_labels(case: Case) -> None:
     """Writers look at images only. Raises `ValueError` where a case still carries its labels."""
     if case.labels is not None:

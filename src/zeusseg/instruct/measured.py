@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zeusseg.case import Case, Target
-from zeusseg.instruct.finding import Finding, refuse_labels
+from zeusseg.instruct.finding import Finding, LocalWriter, refuse_labels
 from zeusseg.instruct.measure import measure
 from zeusseg.instruct.phrases import state
 from zeusseg.instruct.signals import signal_of
@@ -13,7 +13,7 @@ from zeusseg.instruct.signals import signal_of
 LONGEST_TEXT_WORDS = 120
 
 
-class MeasuredWriter:
+class MeasuredWriter(LocalWriter):
     """Measurement and templates: the same images always give the same words."""
 
     name = "measured"

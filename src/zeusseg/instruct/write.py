@@ -19,10 +19,14 @@ from zeusseg.work import each
 
 @dataclass(frozen=True)
 class WrittenInstructions:
-    """What is in the file for the cases asked for, in their order, and why the other cases have none."""
+    """What is in the file for the cases asked for, in their order, and why the other cases have none.
+
+    `usage` says what was asked of models; empty where none was.
+    """
 
     instructions: list[Instruction]
     failures: dict[str, str]
+    usage: str = ""
 
 
 def write_instructions(
@@ -37,9 +41,9 @@ def write_instructions(
     """Write one instruction per case and target into `out`, and return all of them.
 
     Cases are read without their labels. Lines that `out` already holds are kept as they are, people's edits
-    included, and only what is missing is written. A case that cannot be read or written about is listed in
-    `failures`; the others go on. Raises `UsageError` where `out` holds another writer's lines, `BadInputError` where
-    a line of it is broken.
+    included, and only what is missing is written. A case, or a target of it, that cannot be read or written about is
+    listed in `failures`; the others go on. Raises `UsageError` where `out` holds another writer's lines,
+    `BadInputError` where a line of it is broken.
     """
     wanted_targets = tuple(source.targets if targets is None else targets)
     wanted_cases = tuple(source.case_ids if case_ids is None else case_ids)
@@ -50,44 +54,50 @@ def write_instructions(
         for case_id in wanted_cases
     }
     todo = [(case_id, targets) for case_id, targets in missing.items() if targets]
-    results = each(partial(_try_case, source, writer), todo, "writing instructions", show=progress)
-    for (case_id, _), result in zip(todo, results, strict=True):
-        if isinstance(result, str):
-            failures[case_id] = result
-            continue
-        _append(out, result)
-        written.update({(line.case, line.target): line for line in result})
+    work = partial(_write_case, source, writer)
+    results = each(work, todo, "writing instructions", show=progress, threads=writer.threads)
+    for (case_id, _), (lines, problems) in zip(todo, results, strict=True):
+        if problems:
+            failures[case_id] = "; ".join(problems)
+        if lines:
+            _append(out, lines)
+        written.update({(line.case, line.target): line for line in lines})
     keys = [(case_id, target.name) for case_id in wanted_cases for target in wanted_targets]
-    return WrittenInstructions([written[key] for key in keys if key in written], failures)
+    return WrittenInstructions([written[key] for key in keys if key in written], failures, writer.usage_text())
 
 
-def _try_case(source: CaseSource, writer: Writer, case: tuple[str, Sequence[Target]]) -> list[Instruction] | str:
-    """The instructions of one case, or the reason why there are none."""
+def _write_case(
+    source: CaseSource, writer: Writer, case_and_targets: tuple[str, Sequence[Target]]
+) -> tuple[list[Instruction], list[str]]:
+    """The instructions of one case, and why there are none for it or for some of the targets."""
+    case_id, targets = case_and_targets
     try:
-        return _write_case(source, writer, *case)
+        case = source.read(case_id, labels=False)
+        findings = writer.findings(case)
+        digest = image_digest(case)
     except (BadInputError, OSError) as error:
-        return str(error)
-
-
-def _write_case(source: CaseSource, writer: Writer, case_id: str, targets: Sequence[Target]) -> list[Instruction]:
-    case = source.read(case_id, labels=False)
-    findings = writer.findings(case)
-    digest = image_digest(case)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    return [
-        Instruction(
-            case=case_id,
-            target=target.name,
-            text=writer.unite(case_id, findings, target),
-            findings={modality: finding.text for modality, finding in findings.items()},
-            writer=writer.name,
-            model=writer.model,
-            prompt_version=writer.prompt_version,
-            image_sha256=digest,
-            created=created,
+        return [], [str(error)]
+    lines, problems = [], []
+    for target in targets:
+        try:
+            text = writer.unite(case_id, findings, target)
+        except BadInputError as error:
+            problems.append(f"{target.name}: {error}")
+            continue
+        lines.append(
+            Instruction(
+                case=case_id,
+                target=target.name,
+                text=text,
+                findings={modality: finding.text for modality, finding in findings.items()},
+                writer=writer.name,
+                model=writer.model,
+                prompt_version=writer.prompt_version,
+                image_sha256=digest,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+            )
         )
-        for target in targets
-    ]
+    return lines, problems
 
 
 def _resume(out: Path, writer_name: str) -> list[Instruction]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zeusseg.case import Case, CaseSource, Target
 from zeusseg.errors import UsageError
 from zeusseg.instruct.controls import FileWriter, NameWriter, NoneWriter, ShuffledWriter
 from zeusseg.instruct.finding import Finding
 from zeusseg.instruct.measured import MeasuredWriter
+
+if TYPE_CHECKING:
+    from zeusseg.instruct.language.writer import LanguageModel
 
 
 class Writer(Protocol):
@@ -27,6 +31,20 @@ class Writer(Protocol):
     @property
     def prompt_version(self) -> str: ...
 
+    @property
+    def threads(self) -> int:
+        """How many cases may be written about at a time in one process; 0: in processes instead."""
+        ...
+
+    @property
+    def notice(self) -> str | None:
+        """What users should know before it starts, such as that images leave the machine."""
+        ...
+
+    def usage_text(self) -> str:
+        """What was asked of models so far, for people; empty where none was."""
+        ...
+
     def findings(self, case: Case) -> dict[str, Finding]:
         """Findings by modality. Raises `ValueError` for a case with labels, `BadInputError` for a bad case."""
         ...
@@ -36,36 +54,90 @@ class Writer(Protocol):
         ...
 
 
-def _file(argument: str, source: CaseSource | None, seed: int) -> Writer:
+@dataclass(frozen=True)
+class Order:
+    """What a writer may be made with, besides the argument behind its name.
+
+    `source` is the data set that is written about and `targets` what for (the source's own, where none are given);
+    `seed` is for `shuffled`. Models keep their answers in `store`, follow the prompts of the folder `prompts` (None:
+    the package's), and unite by the model `union` ("rule": by rule, "": by the model that reads), with `concurrency`
+    calls at a time.
+    """
+
+    source: CaseSource | None = None
+    seed: int = 0
+    targets: Sequence[Target] | None = None
+    store: Path | None = None
+    prompts: Path | None = None
+    union: str = ""
+    concurrency: int = 8
+
+
+def store_of(out: Path) -> Path:
+    """Where the answers behind an instruction file are kept: beside it."""
+    return out.with_name(out.name + ".store")
+
+
+def _file(argument: str, order: Order) -> Writer:
     if not argument:
         raise UsageError("the writer 'file' needs a path: write file:instructions.jsonl")
     return FileWriter(Path(argument))
 
 
-def _shuffled(argument: str, source: CaseSource | None, seed: int) -> Writer:
-    if source is None:
+def _shuffled(argument: str, order: Order) -> Writer:
+    if order.source is None:
         raise UsageError("the writer 'shuffled' needs the data set whose patients it swaps: pass source=")
-    return ShuffledWriter(source, seed)
+    return ShuffledWriter(order.source, order.seed)
 
 
-WRITERS: dict[str, Callable[[str, CaseSource | None, int], Writer]] = {
-    "measured": lambda argument, source, seed: MeasuredWriter(),
-    "none": lambda argument, source, seed: NoneWriter(),
-    "name": lambda argument, source, seed: NameWriter(),
+def _language(kind: str) -> Callable[[str, Order], Writer]:
+    def make(argument: str, order: Order) -> Writer:
+        from zeusseg.instruct.language.prompts import load_prompts
+        from zeusseg.instruct.language.store import AnswerStore
+        from zeusseg.instruct.language.writer import LanguageWriter
+
+        if order.store is None or (order.targets is None and order.source is None):
+            raise UsageError(f"the writer {kind!r} needs store= (a folder for its answers) and source= or targets=")
+        model = _model(f"{kind}:{argument}", order)
+        union = None if order.union == "rule" else _model(order.union, order) if order.union else model
+        targets = order.targets if order.targets is not None else order.source.targets if order.source else ()
+        name = f"{kind}:{argument}" + (f" + {order.union}" if order.union else "")
+        return LanguageWriter(name, model, union, load_prompts(order.prompts), targets, AnswerStore(order.store))
+
+    return make
+
+
+def _model(spec: str, order: Order) -> LanguageModel:
+    from zeusseg.instruct.language.server import ServerModel
+
+    kind, _, argument = spec.partition(":")
+    url, hash_, model = argument.rpartition("#")
+    if kind != "server" or not hash_ or not model:
+        raise UsageError(f"{spec!r} names no model: expected server:http://HOST:PORT/v1#MODEL")
+    return ServerModel(url, model, concurrency=order.concurrency)
+
+
+WRITERS: dict[str, Callable[[str, Order], Writer]] = {
+    "measured": lambda argument, order: MeasuredWriter(),
+    "none": lambda argument, order: NoneWriter(),
+    "name": lambda argument, order: NameWriter(),
     "file": _file,
     "shuffled": _shuffled,
+    "server": _language("server"),
 }
+WITH_ARGUMENT = {"file": "file:PATH", "server": "server:URL#MODEL"}
 
 
-def make_writer(spec: str, *, source: CaseSource | None = None, seed: int = 0) -> Writer:
-    """The writer that a name such as `measured` or `file:instructions.jsonl` stands for.
+def make_writer(spec: str, **order: Any) -> Writer:
+    """The writer that a name such as `measured`, `file:PATH` or `server:URL#MODEL` stands for.
 
-    `source` is the data set that is written about; only `shuffled` needs it, and `seed` too. Raises `UsageError`
-    for an unknown name (listing the known ones), a missing argument, or an argument to a writer that takes none.
+    `order` are the fields of `Order` that it needs. Raises `UsageError` for an unknown name (listing the known ones),
+    a missing argument, or an argument to a writer that takes none.
     """
     name, colon, argument = spec.partition(":")
     if name not in WRITERS:
-        raise UsageError(f"unknown writer {spec!r}: expected one of {', '.join(WRITERS)} (file as file:PATH)")
-    if colon and name != "file":
+        known = ", ".join(WITH_ARGUMENT.get(writer, writer) for writer in WRITERS)
+        raise UsageError(f"unknown writer {spec!r}: expected one of {known}")
+    if colon and name not in WITH_ARGUMENT:
         raise UsageError(f"the writer {name!r} takes no argument, but {spec!r} was given")
-    return WRITERS[name](argument, source, seed)
+    return WRITERS[name](argument, Order(**order))

@@ -14,7 +14,7 @@ import numpy as np
 from zeusseg.datasets.leaks import Leaks, without_leaks
 from zeusseg.datasets.similar import SimilarPair
 from zeusseg.files import write_atomically, write_text
-from zeusseg.inference.slices import cut
+from zeusseg.planes import cut
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeusseg.case import Array, Case, Mask
+from zeusseg.planes import cut
 
 PIXEL_BUDGET = 4_000_000
 """Pixels of all images of one page: keeps it below about 6 MB, however many targets and modalities there are."""
@@ -60,8 +61,8 @@ def picture_of(case: Case, reference: Mask, prediction: Mask, longest_side: int)
     axis = case.slice_axis
     both = reference | prediction
     index = int(np.argmax(both.sum(axis=tuple(other for other in range(3) if other != axis))))
-    planes = {name: _plane(volume.array, axis, index) for name, volume in case.images.items()}
-    masks = _plane(both, axis, index)
+    planes = {name: cut(volume.array, axis)[index] for name, volume in case.images.items()}
+    masks = cut(both, axis)[index]
     window = _window(list(planes.values()), masks)
     across, along = (edge for place, edge in enumerate(case.spacing_mm) if place != axis)
     smallest = min(across, along)
@@ -76,8 +77,8 @@ def picture_of(case: Case, reference: Mask, prediction: Mask, longest_side: int)
         rows=window[0].stop - window[0].start,
         column_edge=column_edge,
         row_edge=row_edge,
-        reference_path=outline(_plane(reference, axis, index)[window].astype(bool)),
-        prediction_path=outline(_plane(prediction, axis, index)[window].astype(bool)),
+        reference_path=outline(cut(reference, axis)[index][window].astype(bool)),
+        prediction_path=outline(cut(prediction, axis)[index][window].astype(bool)),
         plane="" if is_picture else f"{('sagittal', 'coronal', 'axial')[axis]} slice {index + 1} of {case.shape[axis]}",
         left="" if is_picture else ("A" if axis == 0 else "R"),
         top="" if is_picture else ("A" if axis == 2 else "S"),
@@ -103,11 +104,6 @@ def _runs(lines: Mask) -> list[tuple[int, int, int]]:
     change = np.diff(np.pad(lines, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     starts, ends = np.argwhere(change == 1), np.argwhere(change == -1)
     return [(int(line), int(start), int(end - start)) for (line, start), end in zip(starts, ends[:, 1], strict=True)]
-
-
-def _plane(array: Array, axis: int, index: int) -> Array:
-    """A plane (rows, columns[, 3]) as radiology shows it: both remaining axes run backwards on the screen."""
-    return np.take(array, index, axis=axis)[::-1, ::-1].swapaxes(0, 1)
 
 
 def _grey(plane: Array) -> NDArray[np.uint8]:

@@ -19,7 +19,7 @@ from zeusseg.inference.mirror import sided
 from zeusseg.inference.slices import Slicing
 from zeusseg.instruct.instruction import Instruction
 from zeusseg.instruct.write import write_instructions
-from zeusseg.instruct.writers import make_writer
+from zeusseg.instruct.writers import make_writer, store_of
 from zeusseg.models.zeus import ZeusModel, count_parameters
 from zeusseg.training.card import write_card
 from zeusseg.training.config import TrainConfig, write_config
@@ -68,9 +68,10 @@ def train(
     write_text(run / "splits.json", json.dumps(splits, indent=1))
 
     seed_everything(config.fit.seed, verbose=False)
-    writer = make_writer(config.writer, source=dataset, seed=config.fit.seed)
     ids = splits[config.train_on]
-    written = write_instructions(dataset, writer, run / "instructions.jsonl", case_ids=ids, progress=progress)
+    out = run / "instructions.jsonl"
+    writer = make_writer(config.writer, source=dataset, seed=config.fit.seed, store=store_of(out))
+    written = write_instructions(dataset, writer, out, case_ids=ids, progress=progress)
     slicing = Slicing(config.slices.context, config.slices.pixel_mm)
     cases, failures = prepare_cases(dataset, written.instructions, slicing)
     failures = {**written.failures, **failures}
@@ -145,6 +146,9 @@ def prepare_cases(
     for case_id in dict.fromkeys(line.case for line in instructions):
         try:
             case = dataset.read(case_id)
+            untold = [target.name for target in dataset.targets if (case_id, target.name) not in texts]
+            if untold:
+                raise BadInputError(f"case {case_id!r} has no instruction for {', '.join(untold)}")
             words = [texts[case_id, target.name] for target in dataset.targets]
             cases.append(prepare(case, dataset.targets, words, dataset.modalities, slicing))
         except BadInputError as error:

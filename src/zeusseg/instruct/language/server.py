@@ -1,0 +1,136 @@
+"""A model behind any OpenAI-compatible endpoint: vLLM, llama.cpp, Ollama, `transformers serve`, a cloud."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from zeusseg.errors import BadInputError, UsageError
+from zeusseg.instruct.language.answer import Answer, Request, UnusableAnswerError
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletion
+
+KEYS = ("ZEUSSEG_API_KEY", "OPENAI_API_KEY")
+MOST_TOKENS = 512
+
+
+class ServerModel:
+    """Asks an endpoint, with at most `concurrency` calls at a time; any number of threads may call `answer`.
+
+    Timeouts, dropped connections, 408, 409, 429 and 5xx are tried again up to `attempts` times, later each time and
+    with jitter, or when the endpoint says so (Retry-After). The key comes from the environment (`KEYS`) alone.
+    """
+
+    def __init__(self, url: str, model: str, *, concurrency: int = 8, timeout: float = 120.0, attempts: int = 5):
+        try:
+            from openai import OpenAI
+        except ImportError as error:
+            raise UsageError("the writer 'server' needs the extra: pip install 'zeusseg[server]'") from error
+
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(f"server:{url} is no address: expected server:http://HOST:PORT/v1#MODEL")
+        if parts.username or parts.password:
+            raise UsageError(f"put the key into {KEYS[0]}, not into the address: it would be written into every line")
+        self.url, self.name, self.concurrency = url, model, concurrency
+        key = next((os.environ[name] for name in KEYS if os.environ.get(name)), "none")
+        self._client = OpenAI(base_url=url, api_key=key, timeout=timeout, max_retries=attempts - 1)
+        self._slots = threading.BoundedSemaphore(concurrency)
+        self._structured = True
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What else an answer follows from."""
+        return {"temperature": 0, "max_tokens": MOST_TOKENS}
+
+    @property
+    def notice(self) -> str | None:
+        """A warning where images leave the machine."""
+        host = urlsplit(self.url).hostname or ""
+        return None if is_loopback(host) else f"images are sent to {host}, which is not this machine"
+
+    def answer(self, request: Request) -> Answer:
+        """Ask once. Raises `UnusableAnswerError` for an answer that is no answer, `BadInputError` where none came, and
+        `UsageError` where the endpoint refuses every question (a wrong key or model name)."""
+        import openai
+
+        started = time.monotonic()
+        try:
+            with self._slots:
+                completion = self._ask(request)
+        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
+            raise UsageError(f"{self.url} refuses the model {self.name!r} or the key: {_short(error)}") from error
+        except openai.APIStatusError as error:
+            raise BadInputError(f"{self.url} answered {error.status_code}: {_short(error)}") from error
+        except openai.APIConnectionError as error:
+            raise BadInputError(f"{self.url} did not answer: {_short(error.__cause__ or error)}") from error
+        except (openai.OpenAIError, ValueError) as error:
+            raise UnusableAnswerError(f"{self.url} answered no chat completion: {_short(error)}") from error
+        return _read(completion, self.url, time.monotonic() - started)
+
+    def _ask(self, request: Request) -> ChatCompletion:
+        import openai
+
+        content: list[Any] = [{"type": "text", "text": request.text}]
+        for picture in request.pictures:
+            data = base64.b64encode(picture).decode()
+            content.append({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}})
+        options: dict[str, Any] = {
+            "model": self.name, "messages": [{"role": "user", "content": content}], **self.settings,
+        }  # fmt: skip
+        if self._structured:
+            try:
+                return self._client.chat.completions.create(**options, response_format=_schema(request.field))
+            except (openai.BadRequestError, openai.UnprocessableEntityError):
+                # Not every endpoint knows response_format; without it the answer is read more tolerantly.
+                self._structured = False
+        return self._client.chat.completions.create(**options)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("10.0.0.7")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _schema(field: str) -> Any:
+    properties = {field: {"type": "string"}}
+    schema = {"type": "object", "properties": properties, "required": [field], "additionalProperties": False}
+    return {"type": "json_schema", "json_schema": {"name": field, "schema": schema, "strict": True}}
+
+
+def _read(completion: Any, url: str, seconds: float) -> Answer:
+    try:
+        choice = completion.choices[0]
+        text, reason = choice.message.content, choice.finish_reason
+        refusal = getattr(choice.message, "refusal", None)
+    except (AttributeError, IndexError, TypeError) as error:
+        raise UnusableAnswerError(f"{url} answered no chat completion: {_short(completion)}") from error
+    if refusal or reason == "content_filter":
+        raise UnusableAnswerError(f"the model refused: {_short(refusal or reason)}")
+    if reason == "length":
+        raise UnusableAnswerError(f"the answer was cut off after {MOST_TOKENS} tokens")
+    usage = getattr(completion, "usage", None)
+    return Answer(
+        text or "",
+        tokens_in=getattr(usage, "prompt_tokens", 0) or 0,
+        tokens_out=getattr(usage, "completion_tokens", 0) or 0,
+        seconds=round(seconds, 3),
+    )
+
+
+def _short(said: object) -> str:
+    flat = " ".join(str(said).split())
+    return flat if len(flat) <= 160 else flat[:157] + "..."

@@ -1,0 +1,178 @@
+"""The writer that lets a vision-language model read each modality, and a language model unite what was read."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from zeusseg.case import Case, Target
+from zeusseg.instruct.finding import Finding, refuse_labels
+from zeusseg.instruct.instruction import image_digest
+from zeusseg.instruct.language.answer import Answer, Request, UnusableAnswerError, field_of, repair
+from zeusseg.instruct.language.prompts import Prompts
+from zeusseg.instruct.language.sheet import contact_sheet
+from zeusseg.instruct.language.store import AnswerStore, key_of
+from zeusseg.instruct.signals import signal_of
+
+# What the compact text encoder reads of an instruction (`models.text.MAX_WORDS`); the rest would be lost unseen.
+LONGEST_TEXT_WORDS = 80
+
+
+class LanguageModel(Protocol):
+    """A model that answers a text with pictures. `concurrency` is how many questions it takes at a time."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def concurrency(self) -> int: ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What an answer follows from besides model and question, for the store."""
+        ...
+
+    @property
+    def notice(self) -> str | None: ...
+
+    def answer(self, request: Request) -> Answer:
+        """Raises `UnusableAnswerError` or `BadInputError`: this question has no answer; others may have."""
+        ...
+
+
+@dataclass
+class Usage:
+    """What was asked so far: calls made, answers found in the store, tokens in and out, seconds of all calls."""
+
+    calls: int = 0
+    stored: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+
+    def to_text(self) -> str:
+        return (
+            f"{self.calls} calls, {self.stored} answers from the store, {self.tokens_in} tokens in, "
+            f"{self.tokens_out} out, {self.seconds:.1f} s of answering"
+        )
+
+
+class LanguageWriter:
+    """Reads every modality on its own, then unites the findings into one instruction per target (Zeus, section 3).
+
+    `union` is the model that unites, None for a union by rule: the target's name and definition, then each finding
+    behind its modality. Answers are kept in `store` and never asked for twice; methods may be called from any thread.
+    """
+
+    def __init__(
+        self, name: str, model: LanguageModel, union: LanguageModel | None, prompts: Prompts,
+        targets: Sequence[Target], store: AnswerStore,
+    ):
+        self.name, self._model, self._union = name, model, union
+        self._prompts, self._targets, self._store = prompts, tuple(targets), store
+        self.model = model.name if union is model else f"{model.name}, union by {union.name if union else 'rule'}"
+        self.prompt_version = prompts.version
+        self.usage = Usage()
+        self._lock = threading.Lock()
+
+    @property
+    def threads(self) -> int:
+        """Twice the calls that a model takes: while some wait for answers, others read and draw images."""
+        return 2 * self._model.concurrency
+
+    @property
+    def notice(self) -> str | None:
+        """What a user should know before anything is sent."""
+        told = dict.fromkeys(model.notice for model in (self._model, self._union) if model is not None)
+        return "; ".join(text for text in told if text) or None
+
+    def usage_text(self) -> str:
+        """Calls, tokens and seconds so far."""
+        return self.usage.to_text()
+
+    def findings(self, case: Case) -> dict[str, Finding]:
+        """Ask what each modality shows. Raises `ValueError` for a case with labels, `BadInputError` where a modality
+        could not be read."""
+        refuse_labels(case)
+        return {modality: Finding(modality, self._read(case, modality)) for modality in case.images}
+
+    def unite(self, case_id: str, findings: Mapping[str, Finding], target: Target) -> str:
+        """One instruction that names the target and keeps which modality said what, in at most 80 words."""
+        told = "\n".join(f"{signal_of(f.modality).name}: {f.text}" for f in findings.values())
+        definition = f"It is {target.definition.rstrip('. ')}." if target.definition else ""
+        if self._union is None:
+            task = f"Segment the {target.name}: {target.definition.rstrip('. ')}." if definition else ""
+            return shortened(f"{task or f'Segment the {target.name}.'} {' '.join(told.split())}", LONGEST_TEXT_WORDS)
+        text = self._prompts.union.format(
+            findings=told, instance=target.name, definition=definition, words=LONGEST_TEXT_WORDS
+        )
+        answer = self._ask(self._union, Request(text, "instruction"), {"target": target.name})
+        if target.name.casefold() not in answer.casefold():
+            # The mask decoder has nothing but this text to tell which target is meant.
+            answer = f"Segment the {target.name}. {answer}"
+        return shortened(answer, LONGEST_TEXT_WORDS)
+
+    def _read(self, case: Case, modality: str) -> str:
+        sheet = contact_sheet(case, modality)
+        text = self._prompts.reading.format(
+            panels=sheet.panels, modality=signal_of(modality).name, orientation=sheet.orientation,
+            instance=", ".join(target.name for target in self._targets),
+        )
+        about = {"image": image_digest(case.with_modalities([modality])), "modality": modality}
+        return self._ask(self._model, Request(text, "finding", (sheet.png,)), about)
+
+    def _ask(self, model: LanguageModel, request: Request, about: Mapping[str, str]) -> str:
+        """The answer's text: from the store, else from the model, asked a second time where its answer is unusable."""
+        asked = {
+            **about, "model": model.name, "prompt_version": self.prompt_version, "settings": dict(model.settings),
+            "text": request.text,
+        }  # fmt: skip
+        key = key_of(asked)
+        answer = self._store.get(key)
+        if answer is None:
+            answer, text = self._answer(model, request)
+            self._store.put(key, answer, asked)
+            self._count(answer, stored=False)
+            return text
+        self._count(answer, stored=True)
+        return field_of(answer.text, request.field, plain=True)
+
+    def _answer(self, model: LanguageModel, request: Request) -> tuple[Answer, str]:
+        first = Answer("")
+        try:
+            first = model.answer(request)
+            return first, field_of(first.text, request.field, plain=False)
+        except UnusableAnswerError as error:
+            second = model.answer(repair(request, first.text, str(error)))
+            both = Answer(
+                second.text, first.tokens_in + second.tokens_in, first.tokens_out + second.tokens_out,
+                first.seconds + second.seconds, first.calls + second.calls,
+            )
+            return both, field_of(second.text, request.field, plain=True)
+
+    def _count(self, answer: Answer, *, stored: bool) -> None:
+        with self._lock:
+            if stored:
+                self.usage.stored += 1
+                return
+            self.usage.calls += answer.calls
+            self.usage.tokens_in += answer.tokens_in
+            self.usage.tokens_out += answer.tokens_out
+            self.usage.seconds += answer.seconds
+
+
+def shortened(text: str, words: int) -> str:
+    """The text up to the last sentence that fits into so many words; a first sentence that is too long is cut.
+
+    >>> shortened("Segment the lesion. It is bright. It is large.", 6)
+    'Segment the lesion. It is bright.'
+    """
+    kept: list[str] = []
+    for sentence in re.split(r"(?<=[.!?])\s+", text.strip()):
+        if sum(len(part.split()) for part in kept) + len(sentence.split()) > words:
+            break
+        kept.append(sentence)
+    return " ".join(kept) if kept else " ".join(text.split()[:words])

@@ -1,0 +1,267 @@
+"""From images to instructions through an endpoint: each modality alone, united per target, and never twice."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from helpers.endpoint import Misbehaviour, good_answer, say
+from zeusseg.datasets import load_dataset
+from zeusseg.errors import UsageError
+from zeusseg.instruct.instruction import read_instructions
+from zeusseg.instruct.language.writer import LONGEST_TEXT_WORDS, shortened
+from zeusseg.instruct.write import write_instructions
+from zeusseg.instruct.writers import make_writer, store_of
+from zeusseg.models.text import MAX_WORDS
+
+pytestmark = pytest.mark.usefixtures("at_once")
+
+
+@pytest.fixture
+def write(endpoint, folder, tmp_path):
+    def run(out=tmp_path / "i.jsonl", **order):
+        writer = make_writer(f"server:{endpoint.url}#scripted", source=folder, store=store_of(out), **order)
+        return write_instructions(folder, writer, out, progress=False)
+
+    return run
+
+
+def lines(path):
+    return [replace(line, created="") for line in read_instructions(path)]
+
+
+def pictures(endpoint):
+    return [asked for asked in endpoint.asked if len(asked["messages"][0]["content"]) > 1]
+
+
+def test_every_modality_is_read_and_every_target_gets_an_instruction(endpoint, write, folder):
+    result = write()
+    assert result.failures == {}
+    assert [(line.case, line.target) for line in result.instructions] == [
+        (case_id, target.name) for case_id in folder.case_ids for target in folder.targets
+    ]
+    assert len(pictures(endpoint)) == sum(len(folder.read(case_id).images) for case_id in folder.case_ids)
+    first = result.instructions[0]
+    assert first.text == "Outline the lesion. It is bright on FLAIR."
+    assert first.findings["flair"].startswith("A bright area, seen in picture ")
+    assert (first.model, first.writer) == ("scripted", f"server:{endpoint.url}#scripted")
+    assert "calls" in result.usage
+
+
+def test_prompts_name_the_targets_the_modality_the_orientation_and_the_findings(endpoint, write):
+    write()
+    reading = pictures(endpoint)[0]["messages"][0]["content"][0]["text"]
+    for words in ("lesion, edge", "FLAIR", "right is on the left", "NOT visible", "do not guess"):
+        assert words in reading
+    union = next(a for a in endpoint.asked if a not in pictures(endpoint))["messages"][0]["content"][0]["text"]
+    for words in ("FLAIR: A bright area, seen in picture", "outlining: lesion", "do not average", "80 words"):
+        assert words in union
+
+
+def test_a_second_run_makes_no_call(endpoint, write, tmp_path):
+    write()
+    calls = len(endpoint.asked)
+    first = lines(tmp_path / "i.jsonl")
+    write()
+    (tmp_path / "i.jsonl").unlink()
+    result = write()
+    assert len(endpoint.asked) == calls
+    assert lines(tmp_path / "i.jsonl") == first
+    assert result.usage.startswith("0 calls")
+
+
+def test_a_persons_edits_are_kept(endpoint, write, tmp_path):
+    original = write().instructions
+    edited = original[0].edited("the bright spot behind the eye")
+    out = tmp_path / "i.jsonl"
+    out.write_text("".join(line.to_json() + "\n" for line in [edited, *original[1:]]))
+    assert write().instructions[0] == edited
+
+
+@pytest.mark.parametrize(
+    "misbehaviour",
+    [
+        Misbehaviour(429, headers={"Retry-After": "0.01"}), Misbehaviour(500), Misbehaviour(reset=True),
+        Misbehaviour(body=b"not json"), Misbehaviour(body=b'{"choices": []}' * 20, half=True),
+        say("Well, I would say it is bright."), say('{"text": "wrong schema"}'), say('{"finding": "cut o'),
+        say("I begin and", finish_reason="length"), say(None, message={"refusal": "No."}),
+    ],
+    ids=["429", "500", "reset", "no JSON", "half", "plain text", "wrong schema", "broken", "cut off", "refusal"],
+)  # fmt: skip
+def test_an_endpoint_that_misbehaves_every_other_time_still_gives_the_same_file(
+    endpoint, write, tmp_path, misbehaviour
+):
+    write(tmp_path / "good.jsonl")
+    said = set()
+
+    def script(number, asked):
+        question = json.dumps(asked["messages"])
+        if question in said or "could not be used" in question:
+            return good_answer(asked)
+        said.add(question)
+        return misbehaviour
+
+    endpoint.script = script
+    result = write(tmp_path / "bad.jsonl")
+    assert result.failures == {}
+    assert lines(tmp_path / "bad.jsonl") == lines(tmp_path / "good.jsonl")
+
+
+def test_what_has_no_answer_is_left_out_and_listed_and_a_re_run_fills_the_gap(endpoint, write, tmp_path):
+    def edge_is_refused(number, asked):
+        if "outlining: edge" in asked["messages"][0]["content"][0]["text"]:
+            return say(None, message={"refusal": "I do not do edges."})
+        return good_answer(asked)
+
+    endpoint.script = edge_is_refused
+    result = write()
+    assert {line.target for line in result.instructions} == {"lesion"}
+    assert all("edge: the model refused: I do not do edges" in reason for reason in result.failures.values())
+    before = len(endpoint.asked)
+    endpoint.script = lambda number, asked: good_answer(asked)
+    assert len(write().instructions) == 6
+    assert len(endpoint.asked) == before + 3  # one union for each of three cases
+
+
+def test_plain_text_is_taken_after_one_repair(endpoint, write):
+    def talks(number, asked):
+        return say("It is bright on the right.") if len(asked["messages"][0]["content"]) > 1 else good_answer(asked)
+
+    endpoint.script = talks
+    result = write()
+    assert result.instructions[0].findings["flair"] == "It is bright on the right."
+    assert len(pictures(endpoint)) == 2 * 3
+
+
+def test_an_instruction_always_names_its_target_and_fits_the_text_encoder(endpoint, write):
+    def forgetful(number, asked):
+        if len(asked["messages"][0]["content"]) > 1:
+            return good_answer(asked)
+        return say(json.dumps({"instruction": "Outline it. " + "It is very bright. " * 40}))
+
+    endpoint.script = forgetful
+    for line in write().instructions:
+        assert line.text.startswith(f"Segment the {line.target}. Outline it. It is very bright.")
+        assert len(line.text.split()) <= LONGEST_TEXT_WORDS == MAX_WORDS
+
+
+def test_a_union_by_rule_asks_for_nothing_and_keeps_which_modality_said_what(endpoint, write):
+    result = write(union="rule")
+    assert len(endpoint.asked) == len(pictures(endpoint)) == 3
+    text = result.instructions[0].text
+    assert text.startswith("Segment the lesion: An area that should not be there. FLAIR: A bright area, seen in")
+
+
+def test_another_model_may_unite(endpoint, write):
+    result = write(union=f"server:{endpoint.url}#other")
+    assert {asked["model"] for asked in pictures(endpoint)} == {"scripted"}
+    assert {asked["model"] for asked in endpoint.asked if asked not in pictures(endpoint)} == {"other"}
+    assert result.instructions[0].model == "scripted, union by other"
+
+
+def test_other_prompts_are_other_questions(endpoint, write, tmp_path):
+    version = write().instructions[0].prompt_version
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    (folder / "reading.txt").write_text("version: 7\n---\nLook at this {modality}. Answer {{\"finding\": \"...\"}}.\n")
+    (folder / "union.txt").write_text(
+        "version: 7\n---\n{findings} Write one instruction for outlining: {instance}. Answer in JSON.\n"
+    )
+    result = write(tmp_path / "other.jsonl", prompts=folder)
+    assert result.instructions[0].prompt_version.startswith("7+")
+    assert not version.startswith("7+")
+    asked = pictures(endpoint)[-1]["messages"][0]["content"][0]["text"]
+    assert asked == 'Look at this FLAIR. Answer {"finding": "..."}.'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        ("Look at this.", "must start with a line 'version: N'"),
+        ("version: 1\n---\nLook at this {organ}.", r"names \{organ\}: it can name"),
+        ("version: 1\n---\nAnswer {\"finding\"", "brace"),
+    ],
+)  # fmt: skip
+def test_prompts_that_cannot_be_used_are_refused(write, tmp_path, content, message):
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    (folder / "union.txt").write_text("version: 1\n---\n{findings}\n")
+    if content is not None:
+        (folder / "reading.txt").write_text(content)
+    with pytest.raises(UsageError, match=message):
+        write(prompts=folder)
+
+
+def test_no_more_calls_are_made_at_a_time_than_asked_for(endpoint, write):
+    endpoint.script = lambda number, asked: Misbehaviour(
+        body=json.dumps(good_answer(asked)).encode(), seconds=0.05
+    )
+    write(concurrency=2)
+    assert endpoint.most_at_once == 2
+
+
+def test_the_key_is_written_nowhere(endpoint, write, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZEUSSEG_API_KEY", "open-sesame")
+    write()
+    assert endpoint.headers[0]["Authorization"] == "Bearer open-sesame"
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) > 9
+    assert not any(b"open-sesame" in path.read_bytes() for path in written)
+
+
+def test_a_kill_in_the_middle_repeats_no_call_and_gives_the_same_file(endpoint, write, folder, tmp_path):
+    write(tmp_path / "whole.jsonl")
+    endpoint.asked.clear()
+    out = tmp_path / "killed.jsonl"
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from zeusseg.datasets import load_dataset\n"
+        "from zeusseg.instruct.write import write_instructions\n"
+        "from zeusseg.instruct.writers import make_writer, store_of\n"
+        "dataset, out = load_dataset(Path(sys.argv[1])), Path(sys.argv[2])\n"
+        "writer = make_writer(sys.argv[3], source=dataset, store=store_of(out), concurrency=1)\n"
+        "write_instructions(dataset, writer, out, progress=False)\n"
+    )
+    spec = f"server:{endpoint.url}#scripted"
+    process = subprocess.Popen([sys.executable, "-c", program, str(folder.root), str(out), spec])
+
+    def kill_at_the_fifth(number, asked):
+        if number == 5:
+            os.kill(process.pid, 9)
+        return good_answer(asked)
+
+    endpoint.script = kill_at_the_fifth
+    assert process.wait(60) == -9
+    endpoint.script = lambda number, asked: good_answer(asked)
+    assert write(out).failures == {}
+    assert lines(out) == lines(tmp_path / "whole.jsonl")
+    questions = [json.dumps(asked, sort_keys=True) for asked in endpoint.asked]
+    # The call in flight when the process died is the only one that may be made again.
+    assert len(questions) - len(set(questions)) <= 1
+
+
+def test_real_patients_are_written_about_in_full(endpoint, data, tmp_path):
+    dataset = load_dataset(data / "brats2013")
+    out = tmp_path / "i.jsonl"
+    writer = make_writer(f"server:{endpoint.url}#scripted", source=dataset, store=store_of(out))
+    result = write_instructions(dataset, writer, out, progress=False)
+    assert result.failures == {}
+    assert len(result.instructions) == len(dataset.case_ids) * len(dataset.targets)
+    assert {modality for line in result.instructions for modality in line.findings} == {"flair", "t1ce"}
+    # Every picture is another one, so every finding is.
+    assert len({text for line in result.instructions for text in line.findings.values()}) == 2 * len(dataset.case_ids)
+
+
+def test_long_texts_end_with_a_sentence():
+    assert shortened("One two three. Four five six. Seven.", 6) == "One two three. Four five six."
+    assert shortened("One two three four.", 2) == "One two"
+
+
+@pytest.mark.parametrize("spec", ["server:", "server:http://host/v1", "server:http://host/v1#", "server:#m"])
+def test_a_writer_without_address_or_model_is_refused(folder, tmp_path, spec):
+    with pytest.raises(UsageError, match="server:http"):
+        make_writer(spec, source=folder, store=tmp_path)

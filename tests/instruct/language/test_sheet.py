@@ -1,0 +1,91 @@
+"""What a model is shown: the slices that matter, the right way up, windowed, the same each time."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zeusseg.case import Case, Volume
+from zeusseg.instruct.language.sheet import contact_sheet, worth_showing
+
+
+def body(shape=(30, 40, 40)):
+    """Planes (plane, row, column) of a grey ellipse on black, widest in the middle plane."""
+    planes, rows, columns = (np.linspace(-1, 1, n) for n in shape)
+    inside = planes[:, None, None] ** 2 + (rows[:, None] ** 2 + columns**2)[None] * 1.4 < 1
+    return np.where(inside, 100.0 + np.random.default_rng(0).normal(0, 3, shape), 0.0)
+
+
+def test_the_fullest_plane_and_others_all_over_the_body_are_shown():
+    chosen = worth_showing(body(), mirrored=True)
+    assert len(chosen) == 6
+    assert chosen == sorted(set(chosen))
+    assert any(13 <= index <= 16 for index in chosen)
+    assert chosen[0] < 10
+    assert chosen[-1] > 19
+
+
+@pytest.mark.parametrize("plane", [6, 11, 22])
+def test_a_plane_with_something_bright_on_one_side_is_shown(plane):
+    planes = body()
+    planes[plane, 18:22, 24:28] = 400.0
+    assert plane in worth_showing(planes, mirrored=True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_few_planes_are_all_shown(count):
+    assert worth_showing(np.tile(body()[15], (count, 1, 1)), mirrored=True) == list(range(count))
+
+
+def test_a_plane_that_is_the_same_everywhere_is_no_problem():
+    assert worth_showing(np.full((3, 8, 8), 7.0), mirrored=True)
+
+
+def case_of(array, kind="nifti", affine=None):
+    volume = Volume.from_file(array, np.diag([1.0, 1.0, 4.0, 1.0]) if affine is None else affine, kind)
+    return Case("c", "p", {"flair": volume})
+
+
+def test_the_sheet_is_drawn_with_the_patients_right_on_the_left():
+    # x runs towards the patient's right in the canonical grid: the bright block is on the right, in front.
+    array = np.full((40, 40, 1), 50, np.int16)
+    array[0] = 0
+    array[30:38, 30:38] = 200
+    sheet = contact_sheet(case_of(array), "flair")
+    pixels = np.asarray(Image.open(io.BytesIO(sheet.png)).convert("L"), dtype=float)
+    half = pixels.shape[0] // 2, pixels.shape[1] // 2
+    quarters = {
+        "front left": pixels[: half[0], : half[1]].mean(), "front right": pixels[: half[0], half[1] :].mean(),
+        "back left": pixels[half[0] :, : half[1]].mean(), "back right": pixels[half[0] :, half[1] :].mean(),
+    }  # fmt: skip
+    assert max(quarters, key=quarters.get) == "front left"
+    assert "right is on the left" in sheet.orientation
+
+
+def test_a_sheet_has_three_columns_and_says_how_many_slices_it_shows():
+    array = np.moveaxis(body(), 0, 2).astype(np.float32)
+    sheet = contact_sheet(case_of(array), "flair")
+    assert Image.open(io.BytesIO(sheet.png)).size == (3 * 224, 2 * 224)
+    assert sheet.panels == "6 of the 30 slices, numbered,"
+    assert "axial" in sheet.orientation
+    assert contact_sheet(case_of(array), "flair").png == sheet.png
+
+
+def test_a_colour_picture_is_shown_whole_and_in_colour():
+    array = np.zeros((30, 20, 1, 3), np.uint8)
+    array[..., 0] = np.arange(30)[:, None, None] * 8
+    sheet = contact_sheet(case_of(array, "picture"), "flair")
+    assert Image.open(io.BytesIO(sheet.png)).mode == "RGB"
+    assert sheet.panels == "one picture"
+    assert "not a slice" in sheet.orientation
+
+
+def test_masks_play_no_part(data):
+    from zeusseg.datasets import load_dataset
+
+    dataset = load_dataset(data / "brats2013")
+    case_id = dataset.case_ids[0]
+    with_labels, without = dataset.read(case_id), dataset.read(case_id, labels=False)
+    for modality in with_labels.images:
+        assert contact_sheet(with_labels, modality) == contact_sheet(without, modality)
