@@ -54,6 +54,9 @@ def instruct(
     union_writer: Annotated[str, typer.Option(help="What unites findings: another server:URL#MODEL, or rule.")] = "",
     prompts: Annotated[Path | None, typer.Option(help="Folder with reading.txt and union.txt.")] = None,
     concurrency: Annotated[int, typer.Option(help="Calls to a server at a time.", min=1)] = 8,
+    probe: Annotated[
+        int, typer.Option(help="Instead of writing, probe so many cases: do the words depend on the image?")
+    ] = 0,
     split: Split = None,
     seed: Annotated[int, typer.Option(help="Seed of the writer `shuffled`.")] = 0,
     layout: Layout = None,
@@ -72,12 +75,18 @@ def instruct(
     )
     if written_by.notice:
         typer.echo(f"note: {written_by.notice}", err=True)
+    if probe:
+        from zeusseg.instruct.probe import probe as probe_writer
+
+        probed = probe_writer(dataset, written_by, out.with_name(out.name + ".probe.json"), case_ids=ids[:probe])
+        typer.echo(probed.to_text())
+        return finish(probed.failures, done=bool(probed.readings))
     written = write_instructions(dataset, written_by, out, case_ids=ids)
     told = {line.case for line in written.instructions}
     typer.echo(f"{len(written.instructions)} instructions of {len(told)} cases in {out}")
     if written.usage:
         typer.echo(written.usage)
-    finish(written.failures, done=bool(written.instructions))
+    return finish(written.failures, done=bool(written.instructions))
 
 
 @app.command()

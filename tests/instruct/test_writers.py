@@ -47,14 +47,14 @@ def source(make_case):
 def test_every_writer_goes_by_the_name_it_was_asked_for(source, tmp_path):
     path = tmp_path / "i.jsonl"
     path.write_text("")
-    for spec in ("measured", "none", "name", "shuffled", f"file:{path}"):
-        assert make_writer(spec, source=source).name == spec
+    for spec in ("measured", "none", "name", "shuffled", f"file:{path}", "server:http://localhost:9/v1#m"):
+        assert make_writer(spec, source=source, store=tmp_path / "store").name == spec
 
 
 @pytest.mark.parametrize(
     ("spec", "cause"),
-    [("mesured", "measured, none, name, file, shuffled"), ("file:", "needs a path"), ("name:x", "takes no argument"),
-     ("shuffled", "source")],
+    [("mesured", "measured, none, name, file:PATH, shuffled, server:URL#MODEL"), ("file:", "needs a path"),
+     ("name:x", "takes no argument"), ("shuffled", "source"), ("server:http://localhost:9/v1#m", "needs store=")],
 )
 def test_a_wrong_name_is_answered_with_what_is_expected(spec, cause):
     with pytest.raises(UsageError, match=cause):
@@ -67,7 +67,8 @@ def test_every_writer_refuses_a_case_with_labels(source, tmp_path):
     case = source.read("c0")
     labels = Volume(np.ones(case.shape, dtype=np.uint8), case.reference.affine, case.reference.file_grid)
     for name in WRITERS:
-        writer = make_writer(f"file:{path}" if name == "file" else name, source=source)
+        spec = {"file": f"file:{path}", "server": "server:http://localhost:9/v1#m"}.get(name, name)
+        writer = make_writer(spec, source=source, store=tmp_path / "store")
         with pytest.raises(ValueError, match="labels"):
             writer.findings(replace(case, labels=labels))
 
