@@ -1,9 +1,10 @@
 """How busy the writer `server` keeps an endpoint, what it costs beside the bare client, and whether memory stays flat.
 
-`python benchmarks/instruct.py [--cases 200] [--delay 0.25] [--concurrency 4] [--queued 10000]`
+`python benchmarks/instruct.py [--cases 200] [--delay 0.25] [--limit 4] [--concurrency 8] [--queued 10000]`
 
-The endpoint runs in a process of its own and answers every call after a fixed delay. Each case is one phantom-sized
-volume with one modality and one target; findings are united by rule, so a case is one call.
+The endpoint runs in a process of its own, works on at most `limit` calls at a time, and on each for a fixed delay; busy
+is the share of `limit` x time that it worked. The writer has up to `concurrency` calls under way. Each case is one
+phantom-sized volume with one modality and one target; findings are united by rule, so a case is one call.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import multiprocessing
 import resource
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,13 +37,16 @@ ANSWER = json.dumps({
 }).encode()  # fmt: skip
 
 
-def serve(delay: float, address: Any) -> None:
+def serve(delay: float, limit: int, address: Any) -> None:
+    slots = threading.BoundedSemaphore(limit)
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            time.sleep(delay)
+            with slots:
+                time.sleep(delay)
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(ANSWER)))
@@ -75,9 +80,9 @@ class Made:
         return Case(case_id, case_id, {"flair": Volume.from_file(array, np.diag([2.0, 2.0, 6.0, 1.0]))})
 
 
-def endpoint(delay: float) -> tuple[str, Any]:
+def endpoint(delay: float, limit: int) -> tuple[str, Any]:
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(delay, theirs), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(delay, limit, theirs), daemon=True)
     process.start()
     return ours.recv(), process
 
@@ -119,22 +124,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=200)
     parser.add_argument("--delay", type=float, default=0.25)
-    parser.add_argument("--concurrency", type=int, default=4)
+    parser.add_argument("--limit", type=int, default=4)
+    parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--queued", type=int, default=10_000)
     given = parser.parse_args()
-    url, process = endpoint(given.delay)
-    ideal = given.cases * given.delay / given.concurrency
-    print(f"{given.cases} calls of {given.delay} s, {given.concurrency} at a time: {ideal:.1f} s at best")
+    url, process = endpoint(given.delay, given.limit)
+    ideal = given.cases * given.delay / given.limit
+    print(f"{given.cases} calls of {given.delay} s, {given.limit} at a time: {ideal:.1f} s at best")
     for round_ in range(3):
         with tempfile.TemporaryDirectory() as folder:
             ours = written(Made(given.cases, (96, 96, 16)), url, given.concurrency, Path(folder))
         alone = bare(given.cases, url, given.concurrency)
         print(
             f"round {round_ + 1}: busy {100 * ideal / ours:.1f} % (bare client {100 * ideal / alone:.1f} %), "
-            f"{1000 * (ours - alone) * given.concurrency / given.cases:+.1f} ms a call beside the bare client"
+            f"{1000 * (ours - alone) / given.cases:+.1f} ms a call beside the bare client"
         )
     process.terminate()
-    url, process = endpoint(0.0)
+    url, process = endpoint(0.0, given.limit)
     with tempfile.TemporaryDirectory() as folder:
         for count in (given.queued // 10, given.queued):
             written(Made(count, (32, 32, 6)), url, given.concurrency, Path(folder) / str(count))
