@@ -36,6 +36,7 @@ def write_page(evaluation: Evaluation, dataset: Dataset, path: Path, *, pages: b
         n_patients=len({score.patient for score in evaluation.scores}),
         sections=[_section(evaluation, name, cards[name]) for name in evaluation.targets],
         pages=pages,
+        calibrated=evaluation.overall.calibration["ece"].n_cases > 0,
     )
     write_text(path, content)
 
@@ -69,11 +70,11 @@ def load_template(name: str) -> Any:
 
 def _metric_titles(evaluation: Evaluation) -> dict[str, tuple[str, str, int]]:
     """What the page calls each metric, the unit of its numbers, and their decimals."""
-    unit, volume = ("mm", "ml") if evaluation.spacing_known else ("voxels", "voxels")
+    unit, volume, digits = ("mm", "ml", 2) if evaluation.spacing_known else ("voxels", "voxels", 0)
     titles = {
         "dice": ("Dice", "", 3), "iou": ("IoU", "", 3), "precision": ("precision", "", 3), "recall": ("recall", "", 3),
-        "hd95": ("HD95", unit, 1), "assd": ("ASSD", unit, 2), "volume_difference": ("volume difference", volume, 1),
-        "lesion_f1": ("lesion F1", "", 3), "lesion_dice": ("lesion Dice", "", 3),
+        "hd95": ("HD95", unit, 1), "assd": ("ASSD", unit, 2), "lesion_f1": ("lesion F1", "", 3),
+        "lesion_dice": ("lesion Dice", "", 3), "volume_difference": ("volume difference", volume, digits),
     }  # fmt: skip
     for tolerance in evaluation.definitions.tolerances:
         titles[nsd_name(tolerance)] = ("NSD", f"at {tolerance:g} {unit}", 3)
