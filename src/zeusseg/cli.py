@@ -57,6 +57,7 @@ def instruct(
     probe: Annotated[
         int, typer.Option(help="Instead of writing, probe so many cases: do the words depend on the image?")
     ] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")] = False,
     split: Split = None,
     seed: Annotated[int, typer.Option(help="Seed of the writer `shuffled`.")] = 0,
     layout: Layout = None,
@@ -64,7 +65,7 @@ def instruct(
 ) -> None:
     """Write findings and one instruction per case and target, from the images alone."""
     from zeusseg.datasets import load_dataset
-    from zeusseg.instruct.write import write_instructions
+    from zeusseg.instruct.write import missing_lines, write_instructions
     from zeusseg.instruct.writers import make_writer, store_of
 
     dataset = load_dataset(data, layout, targets, allow_leaks=True)
@@ -73,6 +74,11 @@ def instruct(
         writer, source=dataset, seed=seed, store=store_of(out), prompts=prompts, union=union_writer,
         concurrency=concurrency,
     )
+    if dry_run:
+        lines = missing_lines(dataset, written_by, out, ids)
+        readings = sum(len(dataset.files[case_id].images) for case_id, _ in lines)
+        typer.echo(f"{len(lines)} cases: {written_by.estimate(readings, sum(len(found) for _, found in lines))}")
+        return None
     if written_by.notice:
         typer.echo(f"note: {written_by.notice}", err=True)
     if probe:

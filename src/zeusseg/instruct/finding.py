@@ -78,6 +78,10 @@ class LocalWriter:
         """What was asked of models so far: nothing."""
         return ""
 
+    def estimate(self, readings: int, unions: int) -> str:
+        """What writing would cost: nothing but the time of this machine."""
+        return "no model is asked"
+
 
 def refuse_labels(case: Case) -> None:
     """Writers look at images only. Raises `ValueError` where a case still carries its labels."""

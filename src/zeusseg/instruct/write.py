@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -49,11 +49,7 @@ def write_instructions(
     wanted_cases = tuple(source.case_ids if case_ids is None else case_ids)
     written = {(line.case, line.target): line for line in _resume(out, writer.name)}
     failures: dict[str, str] = {}
-    missing = {
-        case_id: tuple(target for target in wanted_targets if (case_id, target.name) not in written)
-        for case_id in wanted_cases
-    }
-    todo = [(case_id, targets) for case_id, targets in missing.items() if targets]
+    todo = _missing(written, wanted_cases, wanted_targets)
     work = partial(_write_case, source, writer)
     results = each(work, todo, "writing instructions", show=progress, threads=writer.threads)
     for (case_id, _), (lines, problems) in zip(todo, results, strict=True):
@@ -64,6 +60,21 @@ def write_instructions(
         written.update({(line.case, line.target): line for line in lines})
     keys = [(case_id, target.name) for case_id in wanted_cases for target in wanted_targets]
     return WrittenInstructions([written[key] for key in keys if key in written], failures, writer.usage_text())
+
+
+def missing_lines(
+    source: CaseSource, writer: Writer, out: Path, case_ids: Sequence[str]
+) -> list[tuple[str, tuple[Target, ...]]]:
+    """The cases that `out` lacks lines of, each with the targets of these. Raises as `write_instructions` does."""
+    written = {(line.case, line.target): line for line in _resume(out, writer.name)}
+    return _missing(written, case_ids, tuple(source.targets))
+
+
+def _missing(
+    written: Mapping[tuple[str, str], Instruction], case_ids: Sequence[str], targets: tuple[Target, ...]
+) -> list[tuple[str, tuple[Target, ...]]]:
+    lacking = {case_id: tuple(t for t in targets if (case_id, t.name) not in written) for case_id in case_ids}
+    return [(case_id, found) for case_id, found in lacking.items() if found]
 
 
 def _write_case(

@@ -45,6 +45,10 @@ class Writer(Protocol):
         """What was asked of models so far, for people; empty where none was."""
         ...
 
+    def estimate(self, readings: int, unions: int) -> str:
+        """What it would cost, for people, to read so many modalities and to write so many instructions."""
+        ...
+
     def findings(self, case: Case) -> dict[str, Finding]:
         """Findings by modality. Raises `ValueError` for a case with labels, `BadInputError` for a bad case."""
         ...

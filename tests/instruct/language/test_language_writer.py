@@ -13,7 +13,7 @@ from zeusseg.datasets import load_dataset
 from zeusseg.errors import UsageError
 from zeusseg.instruct.instruction import read_instructions
 from zeusseg.instruct.language.writer import LONGEST_TEXT_WORDS, shortened
-from zeusseg.instruct.write import write_instructions
+from zeusseg.instruct.write import missing_lines, write_instructions
 from zeusseg.instruct.writers import make_writer, store_of
 from zeusseg.models.text import MAX_WORDS
 
@@ -254,6 +254,21 @@ def test_real_patients_are_written_about_in_full(endpoint, data, tmp_path):
     assert {modality for line in result.instructions for modality in line.findings} == {"flair", "t1ce"}
     # Every picture is another one, so every finding is.
     assert len({text for line in result.instructions for text in line.findings.values()}) == 2 * len(dataset.case_ids)
+
+
+def test_costs_are_estimated_from_the_answers_that_are_kept(endpoint, write, folder, tmp_path):
+    out = tmp_path / "i.jsonl"
+    spec = f"server:{endpoint.url}#scripted"
+    writer = make_writer(spec, source=folder, store=store_of(out), concurrency=2)
+    assert writer.estimate(3, 6).startswith("at most 9 calls: 3 readings with a picture each, 6 unions; what one costs")
+    assert missing_lines(folder, writer, out, folder.case_ids) == [(c, folder.targets) for c in folder.case_ids]
+    write(out)
+    assert missing_lines(folder, writer, out, folder.case_ids) == []
+    # Every scripted answer costs 100 tokens in and 20 out.
+    assert "by the 9 answers that are kept about 900 tokens in, 180 out" in writer.estimate(3, 6)
+    by_rule = make_writer(spec, source=folder, store=store_of(out), union="rule")
+    assert by_rule.estimate(3, 6).startswith("at most 3 calls: 3 readings with a picture each, 0 unions")
+    assert make_writer("measured").estimate(3, 6) == "no model is asked"
 
 
 def test_long_texts_end_with_a_sentence():

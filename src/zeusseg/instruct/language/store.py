@@ -29,6 +29,22 @@ class AnswerStore:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def costs(self, model: str) -> tuple[int, Answer]:
+        """How many answers of a model are kept, and their mean cost (tokens and seconds of one) as an `Answer`."""
+        kept: list[Answer] = []
+        for path in self.folder.glob("*/*.json"):
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+                if content["asked"]["model"] == model:
+                    kept.append(Answer(**content["answer"]))
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        count = max(len(kept), 1)
+        return len(kept), Answer(
+            "", sum(a.tokens_in for a in kept) // count, sum(a.tokens_out for a in kept) // count,
+            sum(a.seconds for a in kept) / count,
+        )
+
     def put(self, key: str, answer: Answer, asked: dict[str, Any]) -> None:
         """Keep an answer, with what was asked (for people who look into the folder)."""
         content = {"asked": asked, "answer": asdict(answer)}

@@ -93,6 +93,20 @@ class LanguageWriter:
         """Calls, tokens and seconds so far."""
         return self.usage.to_text()
 
+    def estimate(self, readings: int, unions: int) -> str:
+        """The calls at most (answers in the store are not asked for), and their cost by the answers that are kept."""
+        unions = unions if self._union is not None else 0
+        calls = readings + unions
+        text = f"at most {calls} calls: {readings} readings with a picture each, {unions} unions"
+        kept, mean = self._store.costs(self._model.name)
+        if not kept:
+            return f"{text}; what one costs is known after the first ones (try --split or a few cases)"
+        minutes = calls * mean.seconds / self._model.concurrency / 60
+        return (
+            f"{text}; by the {kept} answers that are kept about {calls * mean.tokens_in} tokens in, "
+            f"{calls * mean.tokens_out} out, {minutes:.1f} minutes"
+        )
+
     def findings(self, case: Case) -> dict[str, Finding]:
         """Ask what each modality shows. Raises `ValueError` for a case with labels, `BadInputError` where a modality
         could not be read."""
