@@ -79,13 +79,11 @@ def instruct(
         readings = sum(len(dataset.files[case_id].images) for case_id, _ in lines)
         typer.echo(f"{len(lines)} cases: {written_by.estimate(readings, sum(len(found) for _, found in lines))}")
         return None
-    if written_by.notice:
-        typer.echo(f"note: {written_by.notice}", err=True)
     if probe:
         from zeusseg.instruct.probe import probe as probe_writer
 
         probed = probe_writer(dataset, written_by, out.with_name(out.name + ".probe.json"), case_ids=ids[:probe])
-        typer.echo(probed.to_text())
+        typer.echo("\n".join(filter(None, (probed.to_text(), written_by.usage_text()))))
         return finish(probed.failures, done=bool(probed.readings))
     written = write_instructions(dataset, written_by, out, case_ids=ids)
     told = {line.case for line in written.instructions}

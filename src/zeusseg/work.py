@@ -33,6 +33,14 @@ def each(
     yield from track(parallel(delayed(work)(item) for item in items), doing, len(items), show=show)
 
 
+def notify(text: str | None) -> None:
+    """Say something on stderr that a user has to know before it starts; nothing, where there is nothing to say."""
+    if text:
+        from rich.console import Console
+
+        Console(stderr=True).print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
 def track(items: Iterable[Item], doing: str, total: int, *, show: bool = True) -> Iterator[Item]:
     """The items, with a bar on stderr that says `doing`, how many of `total` are done, and the time left."""
     from rich.console import Console

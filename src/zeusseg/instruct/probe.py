@@ -17,7 +17,7 @@ from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import write_text
 from zeusseg.instruct.foreground import find_foreground
 from zeusseg.instruct.writers import Writer
-from zeusseg.work import each
+from zeusseg.work import each, notify
 
 Instead = Literal["noise", "mirrored", "another patient"]
 # More than so many readings in which noise gets the very words of the image mean that the image is not looked at.
@@ -57,13 +57,16 @@ class Probe:
         return [reading for reading in self.readings if reading.instead == instead]
 
     @property
-    def ignores_the_image(self) -> bool:
-        """Whether noise gets the words of the image, or words as near to them as another patient's image does."""
+    def ignores_the_image(self) -> bool | None:
+        """Whether noise gets the words of the image, or words as near to them as another patient's image does.
+
+        None where there is nothing to compare with.
+        """
         noise, others = self.of("noise"), self.of("another patient")
-        if not noise or not others:
-            return False
-        if sum(reading.same for reading in noise) / len(noise) > SAME_FOR_NOISE:
+        if noise and sum(reading.same for reading in noise) / len(noise) > SAME_FOR_NOISE:
             return True
+        if not noise or not others:
+            return None
         return bool(np.mean([r.likeness for r in noise]) >= np.mean([r.likeness for r in others]))
 
     def to_text(self) -> str:
@@ -83,7 +86,9 @@ class Probe:
         if self.ignores_the_image:
             lines.append(f"{self.writer} writes about noise what it writes about images: its words do NOT depend on "
                          "the image")  # fmt: skip
-        elif self.readings:
+        elif self.ignores_the_image is None:
+            lines.append(f"whether the words of {self.writer} depend on the image cannot be told from these readings")
+        else:
             lines.append(f"the words of {self.writer} depend on the image")
         return "\n".join([*lines, *(f"left out: {case}: {reason}" for case, reason in self.failures.items())])
 
@@ -101,16 +106,21 @@ def probe(
     """Let a writer read some cases as they are and as they are not, and write `out` (JSON).
 
     Each modality is replaced by noise of the same brightness in the same outline, by its mirror image (left for right),
-    and by the same modality of the next of the cases. Raises `UsageError` for fewer than two cases.
+    and by the same modality of the next case of another patient. Raises `UsageError` for fewer than two cases.
     """
     ids = list(source.case_ids if case_ids is None else case_ids)
     if len(ids) < 2:
         raise UsageError(f"a probe needs two cases or more, to show one the other's image, and was given {len(ids)}")
 
+    notify(writer.notice)
+
     def read(place: int) -> list[Reading] | str:
         try:
             case = source.read(ids[place], labels=False)
-            other = source.read(ids[(place + 1) % len(ids)], labels=False)
+            other = next(
+                (o for o in (source.read(i, labels=False) for i in ids[place + 1 :] + ids[:place])
+                 if o.patient != case.patient), None,
+            )  # fmt: skip
             return _readings(writer, case, other, np.random.default_rng([seed, place]))
         except (BadInputError, OSError) as error:
             return str(error)
@@ -139,12 +149,13 @@ def side_of(text: str) -> str | None:
     return sides.pop() if len(sides) == 1 else None
 
 
-def _readings(writer: Writer, case: Case, other: Case, rng: np.random.Generator) -> list[Reading]:
+def _readings(writer: Writer, case: Case, other: Case | None, rng: np.random.Generator) -> list[Reading]:
     shown: dict[Instead, Case] = {
         "noise": _with(case, {name: _noise(volume, name, rng) for name, volume in case.images.items()}),
         "mirrored": _with(case, {name: _mirrored(volume) for name, volume in case.images.items()}),
-        "another patient": replace(other, id=case.id),
     }
+    if other is not None:
+        shown["another patient"] = replace(other, id=case.id)
     before = writer.findings(case)
     found = []
     for instead, changed in shown.items():

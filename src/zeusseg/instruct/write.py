@@ -14,7 +14,7 @@ from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import write_text
 from zeusseg.instruct.instruction import Instruction, image_digest, parse_instruction, read_instructions
 from zeusseg.instruct.writers import Writer
-from zeusseg.work import each
+from zeusseg.work import each, notify
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ def write_instructions(
     written = {(line.case, line.target): line for line in _resume(out, writer.name)}
     failures: dict[str, str] = {}
     todo = _missing(written, wanted_cases, wanted_targets)
+    if todo:
+        notify(writer.notice)
     work = partial(_write_case, source, writer)
     results = each(work, todo, "writing instructions", show=progress, threads=writer.threads)
     for (case_id, _), (lines, problems) in zip(todo, results, strict=True):

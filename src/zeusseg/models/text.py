@@ -7,7 +7,6 @@ inflected, compounded or never-seen word still lands near its relatives.
 from __future__ import annotations
 
 import math
-import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-MAX_WORDS = 80
+from zeusseg.wording import MAX_WORDS, words_of
+
 MAX_GRAMS = 24
 SUBWORD_DEVIATION = 0.05
-_WORD = re.compile(r"[^\W_]+(?:\.\d+)?")
 
 
 @dataclass
@@ -30,15 +29,6 @@ class TextTokens:
     tokens: Tensor
     mask: Tensor
     pooled: Tensor
-
-
-def words_of(text: str) -> list[str]:
-    """Lower-case words of a text, without punctuation, at most `MAX_WORDS`.
-
-    >>> words_of("Right ventricle: about 3.5 cm (T2-bright)")
-    ['right', 'ventricle', 'about', '3.5', 'cm', 't2', 'bright']
-    """
-    return _WORD.findall(text.lower())[:MAX_WORDS]
 
 
 @lru_cache(maxsize=65536)
@@ -54,7 +44,7 @@ def tokenize(texts: Sequence[str], buckets: int) -> tuple[Tensor, Tensor]:
     """Texts to their distinct words (distinct, gram), as subword buckets padded with 0, and which of them stand where
     (text, word). Word 0 has no subwords: it pads, and is the one word of a text without words.
     """
-    split = [words_of(text) for text in texts]
+    split = [words_of(text)[:MAX_WORDS] for text in texts]
     numbers = {word: number for number, word in enumerate(dict.fromkeys(w for words in split for w in words), start=1)}
     grams = torch.zeros(len(numbers) + 1, MAX_GRAMS, dtype=torch.long)
     for word, number in numbers.items():

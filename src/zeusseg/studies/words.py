@@ -19,7 +19,7 @@ from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import write_text
 from zeusseg.inference.load import LoadedModel, load_model
 from zeusseg.inference.segment import segment
-from zeusseg.instruct.writers import make_writer
+from zeusseg.instruct.writers import make_writer, store_of
 from zeusseg.metrics.overlap import dice
 from zeusseg.work import track
 
@@ -72,15 +72,16 @@ class WordStudy:
 
 
 def study_words(
-    loaded: LoadedModel, source: CaseSource, case_ids: Sequence[str], absent: Sequence[str] = ABSENT
+    loaded: LoadedModel, source: CaseSource, case_ids: Sequence[str], absent: Sequence[str] = ABSENT,
+    store: Path | None = None,
 ) -> WordStudy:
     """Ask every case for every target by every other target's instruction, and for things that are not there.
 
-    Instructions come from the run's own writer. A pair counts where both targets are in the reference; of `absent`,
-    what the run has as a target is left out.
+    Instructions come from the run's own writer; a model that writes keeps its answers in `store`. A pair counts where
+    both targets are in the reference; of `absent`, what the run has as a target is left out.
     """
     absent = [text for text in absent if find_target(loaded.targets, text) is None]
-    writer = make_writer(loaded.writer, source=source)
+    writer = make_writer(loaded.writer, source=source, targets=loaded.targets, store=store)
     study = WordStudy([], [], {})
     for case_id in track(case_ids, "asking", len(case_ids)):
         try:
@@ -113,7 +114,7 @@ def main(
     from zeusseg.cli import data_for, split_cases
 
     dataset = data_for(run, data, None, None)
-    study = study_words(load_model(run), dataset, split_cases(dataset, split, [run]))
+    study = study_words(load_model(run), dataset, split_cases(dataset, split, [run]), store=store_of(out))
     swaps = [asdict(swap) | {"moved": swap.moved} for swap in study.swaps]
     content = {"swaps": swaps, "absent": [asdict(answer) for answer in study.absent]}
     write_text(out, json.dumps(content, indent=1))

@@ -9,13 +9,15 @@ from dataclasses import replace
 import pytest
 
 from helpers.endpoint import Misbehaviour, good_answer, say
+from zeusseg.case import Target
 from zeusseg.datasets import load_dataset
 from zeusseg.errors import UsageError
+from zeusseg.instruct.finding import Finding
 from zeusseg.instruct.instruction import read_instructions
-from zeusseg.instruct.language.writer import LONGEST_TEXT_WORDS, shortened
+from zeusseg.instruct.language.writer import shortened
 from zeusseg.instruct.write import missing_lines, write_instructions
 from zeusseg.instruct.writers import make_writer, store_of
-from zeusseg.models.text import MAX_WORDS
+from zeusseg.wording import MAX_WORDS, words_of
 
 pytestmark = pytest.mark.usefixtures("at_once")
 
@@ -145,7 +147,7 @@ def test_an_instruction_always_names_its_target_and_fits_the_text_encoder(endpoi
     endpoint.script = forgetful
     for line in write().instructions:
         assert line.text.startswith(f"Segment the {line.target}. Outline it. It is very bright.")
-        assert len(line.text.split()) <= LONGEST_TEXT_WORDS == MAX_WORDS
+        assert len(words_of(line.text)) <= MAX_WORDS
 
 
 def test_a_union_by_rule_asks_for_nothing_and_keeps_which_modality_said_what(endpoint, write):
@@ -183,6 +185,7 @@ def test_other_prompts_are_other_questions(endpoint, write, tmp_path):
         (None, "cannot be read"),
         ("Look at this.", "must start with a line 'version: N'"),
         ("version: 1\n---\nLook at this {organ}.", r"names \{organ\}: it can name"),
+        ("version: 1\n---\nLook at this {modality:d}.", r"names \{modality\}: it can name"),
         ("version: 1\n---\nAnswer {\"finding\"", "brace"),
     ],
 )  # fmt: skip
@@ -269,6 +272,50 @@ def test_costs_are_estimated_from_the_answers_that_are_kept(endpoint, write, fol
     by_rule = make_writer(spec, source=folder, store=store_of(out), union="rule")
     assert by_rule.estimate(3, 6).startswith("at most 3 calls: 3 readings with a picture each, 0 unions")
     assert make_writer("measured").estimate(3, 6) == "no model is asked"
+
+
+def test_a_union_by_rule_gives_every_modality_its_share(tmp_path):
+    long = "It is bright and dark and grey all over the place without any end that one could see here. " * 3
+    findings = {m: Finding(m, long) for m in ("t1", "t2", "flair", "t1ce")}
+    writer = make_writer("server:http://localhost:9/v1#m", targets=[], store=tmp_path, union="rule")
+    text = writer.unite("c", findings, Target("lesion", (1,)))
+    assert all(f"{name}: It is bright" in text for name in ("T1", "T2", "FLAIR", "T1 after contrast"))
+    assert len(words_of(text)) <= MAX_WORDS
+
+
+def test_a_target_is_named_by_a_whole_word_that_survives_the_cut(endpoint, folder, tmp_path):
+    target = Target("ET", (1,))
+
+    def asymmetric(number, asked):
+        return say(json.dumps({"instruction": "The asymmetric area. " + "It is bright. " * 40 + "This is the ET."}))
+
+    endpoint.script = asymmetric
+    writer = make_writer(f"server:{endpoint.url}#m", targets=[target], store=tmp_path / "store")
+    assert writer.unite("c", {}, target).startswith("Segment the ET. The asymmetric area.")
+
+
+def test_images_that_leave_the_machine_are_announced_before_anything_is_sent(folder, tmp_path, capsys):
+    writer = make_writer("server:http://192.0.2.1:9/v1#m", source=folder, store=tmp_path / "store")
+    written = write_instructions(folder, writer, tmp_path / "i.jsonl", case_ids=[], progress=False)
+    assert (written.instructions, capsys.readouterr().err) == ([], "")
+
+    class GoneError(Exception):
+        pass
+
+    def stop(case):
+        raise GoneError
+
+    writer.findings = stop
+    with pytest.raises(GoneError):
+        write_instructions(folder, writer, tmp_path / "i.jsonl", progress=False)
+    assert "images are sent to 192.0.2.1, which is not this machine" in capsys.readouterr().err
+
+
+def test_a_store_that_cannot_be_written_stops_the_run_at_once(endpoint, write, tmp_path):
+    (tmp_path / "i.jsonl.store").write_text("in the way")
+    with pytest.raises(UsageError, match="cannot be kept in"):
+        write(concurrency=1)
+    assert len(endpoint.asked) <= 2
 
 
 def test_long_texts_end_with_a_sentence():

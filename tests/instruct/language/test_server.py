@@ -70,11 +70,16 @@ def test_what_does_not_pass_is_said_after_the_last_attempt(endpoint, misbehaviou
         (Misbehaviour(body=b"not json"), "no chat completion"),
         ({"choices": []}, "no chat completion"),
         ({"hello": "world"}, "no chat completion"),
+        ({"choices": {}}, "no chat completion"),
+        (say(7), "no chat completion"),
         (say("I begin and", finish_reason="length"), "cut off after 512 tokens"),
         (say(None, message={"refusal": "I cannot help with that."}), "refused: I cannot help"),
         (say("", finish_reason="content_filter"), "refused"),
     ],
-    ids=["a page", "no JSON", "no choice", "another schema", "cut off", "refusal", "filtered"],
+    ids=[
+        "a page", "no JSON", "no choice", "another schema", "choices of another kind", "a number", "cut off", "refusal",
+        "filtered",
+    ],
 )
 def test_an_answer_that_is_none_is_unusable(endpoint, content, said):
     endpoint.script = lambda number, asked: content
@@ -107,7 +112,10 @@ def test_the_key_comes_from_the_environment_alone(endpoint, monkeypatch):
     assert [headers["Authorization"] for headers in endpoint.headers] == ["Bearer second", "Bearer first"]
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://host/v1", "http://", "http://me:secret@host/v1"])
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:8000", "ftp://host/v1", "http://", "http://me:secret@h/v1", "http://h:80a0/v1", "http://h/v1?k=secret"],
+)
 def test_addresses_that_are_none_or_hold_a_key_are_refused(url):
     with pytest.raises(UsageError) as refused:
         ServerModel(url, "m")

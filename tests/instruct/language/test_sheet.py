@@ -17,8 +17,12 @@ def body(shape=(30, 40, 40)):
     return np.where(inside, 100.0 + np.random.default_rng(0).normal(0, 3, shape), 0.0)
 
 
+def shown(planes):
+    return worth_showing(planes.astype(np.float32), planes > 0, mirrored=True)
+
+
 def test_the_fullest_plane_and_others_all_over_the_body_are_shown():
-    chosen = worth_showing(body(), mirrored=True)
+    chosen = shown(body())
     assert len(chosen) == 6
     assert chosen == sorted(set(chosen))
     assert any(13 <= index <= 16 for index in chosen)
@@ -30,16 +34,16 @@ def test_the_fullest_plane_and_others_all_over_the_body_are_shown():
 def test_a_plane_with_something_bright_on_one_side_is_shown(plane):
     planes = body()
     planes[plane, 18:22, 24:28] = 400.0
-    assert plane in worth_showing(planes, mirrored=True)
+    assert plane in shown(planes)
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_few_planes_are_all_shown(count):
-    assert worth_showing(np.tile(body()[15], (count, 1, 1)), mirrored=True) == list(range(count))
+    assert shown(np.tile(body()[15], (count, 1, 1))) == list(range(count))
 
 
 def test_a_plane_that_is_the_same_everywhere_is_no_problem():
-    assert worth_showing(np.full((3, 8, 8), 7.0), mirrored=True)
+    assert shown(np.full((3, 8, 8), 7.0))
 
 
 def case_of(array, kind="nifti", affine=None):
@@ -70,6 +74,25 @@ def test_a_sheet_has_three_columns_and_says_how_many_slices_it_shows():
     assert sheet.panels == "6 of the 30 slices, numbered,"
     assert "axial" in sheet.orientation
     assert contact_sheet(case_of(array), "flair").png == sheet.png
+
+
+def test_a_noisy_background_is_not_taken_for_the_body():
+    planes = body((40, 64, 64))
+    planes[:8] = planes[32:] = 0.0
+    array = np.moveaxis(planes + np.abs(np.random.default_rng(1).normal(0, 2, planes.shape)), 0, 2).astype(np.float32)
+    sheet = contact_sheet(case_of(array), "flair")
+    # The first tile would be an empty plane of noise; all of them show the body instead.
+    pixels = np.asarray(Image.open(io.BytesIO(sheet.png)).convert("L"), dtype=float)
+    tiles = [pixels[r : r + 224, c : c + 224] for r in (0, 224) for c in (0, 224, 448)]
+    assert all((tile[:200] > 90).mean() > 0.03 for tile in tiles)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 64), (64, 1, 64), (64, 64, 1), (2, 64, 64)])
+def test_thin_stacks_are_shown_from_the_front(shape):
+    array = np.random.default_rng(0).normal(100, 9, shape).astype(np.float32)
+    sheet = contact_sheet(case_of(array, affine=np.diag([1.0, 1.0, 0.5, 1.0])), "flair")
+    width, height = Image.open(io.BytesIO(sheet.png)).size
+    assert min(width, height) >= 100
 
 
 def test_a_colour_picture_is_shown_whole_and_in_colour():

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 from zeusseg.errors import BadInputError
 
+_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
+_REFUSAL = re.compile(
+    r"(i['\u2019]?m sorry|i am sorry|sorry|i can['\u2019]?t|i cannot|i['\u2019]?m unable|as an ai)\b", re.IGNORECASE
+)
 _FENCE = re.compile(r"^```[a-z]*\s*|\s*```$", re.IGNORECASE)
 
 
@@ -44,18 +48,24 @@ def field_of(text: str, field: str, *, plain: bool) -> str:
     >>> field_of('Sure! {"finding": "A bright area."}', "finding", plain=False)
     'A bright area.'
     """
-    bare = _FENCE.sub("", text.strip()).strip()
+    bare = _FENCE.sub("", _THOUGHT.sub("", text).strip()).strip()
     if not bare:
         raise UnusableAnswerError("the answer is empty")
-    found = _first_object(bare)
-    if found is None:
+    if "<think>" in bare:
+        raise UnusableAnswerError("the answer ends before the model has done thinking")
+    objects = _objects(bare)
+    if not objects:
+        if _REFUSAL.match(bare):
+            raise UnusableAnswerError(f"the model refused: {_shown(bare)}")
         if plain and "{" not in bare:
-            return " ".join(bare.split())
+            return _clean(bare)
         raise UnusableAnswerError(f"the answer is no JSON object: {_shown(bare)}")
-    value = found.get(field)
-    if not isinstance(value, str) or not value.strip():
+    # The last one counts: models repeat the question's example before they answer.
+    values = [found[field] for found in objects if isinstance(found.get(field), str)]
+    value = _clean(str(values[-1])) if values else ""
+    if not value or (value.startswith("<") and value.endswith(">")):
         raise UnusableAnswerError(f"the answer has no text in the field {field!r}: {_shown(bare)}")
-    return " ".join(value.split())
+    return value
 
 
 def repair(request: Request, answer: str, problem: str) -> Request:
@@ -68,16 +78,24 @@ def repair(request: Request, answer: str, problem: str) -> Request:
     )
 
 
-def _first_object(text: str) -> dict[str, object] | None:
+def _objects(text: str) -> list[dict[str, object]]:
+    """Every JSON object in a text, one after the other."""
     decoder = json.JSONDecoder(strict=False)
+    found, end = [], 0
     for start in (place.start() for place in re.finditer(r"\{", text)):
+        if start < end:
+            continue
         try:
-            value, _ = decoder.raw_decode(text, start)
+            value, end = decoder.raw_decode(text, start)
         except ValueError:
             continue
-        if isinstance(value, dict):
-            return value
-    return None
+        found.append(value)
+    return found
+
+
+def _clean(text: str) -> str:
+    """One line, without what UTF-8 cannot hold (JSON may say half of a character)."""
+    return " ".join(text.encode("utf-8", "replace").decode().split())
 
 
 def _shown(text: str) -> str:

@@ -29,18 +29,23 @@ class ServerModel:
 
     def __init__(self, url: str, model: str, *, concurrency: int = 8, timeout: float = 120.0, attempts: int = 5):
         try:
-            from openai import OpenAI
+            from openai import DefaultHttpxClient, OpenAI
         except ImportError as error:
             raise UsageError("the writer 'server' needs the extra: pip install 'zeusseg[server]'") from error
 
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"server:{url} is no address: expected server:http://HOST:PORT/v1#MODEL")
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(url) or parts.query:
+            shown = url.split("?")[0].rpartition("@")[2]
+            raise UsageError(f"server:{shown} is no address: expected server:http://HOST:PORT/v1#MODEL")
         if parts.username or parts.password:
             raise UsageError(f"put the key into {KEYS[0]}, not into the address: it would be written into every line")
         self.url, self.name, self.concurrency = url, model, concurrency
         key = next((os.environ[name] for name in KEYS if os.environ.get(name)), "none")
-        self._client = OpenAI(base_url=url, api_key=key, timeout=timeout, max_retries=attempts - 1)
+        # What is meant for this machine must not be taken to another one by a proxy of the environment.
+        client = DefaultHttpxClient(trust_env=not is_loopback(parts.hostname))
+        self._client = OpenAI(
+            base_url=url, api_key=key, timeout=timeout, max_retries=attempts - 1, http_client=client
+        )
         self._slots = threading.BoundedSemaphore(concurrency)
         self._structured = True
 
@@ -88,8 +93,10 @@ class ServerModel:
             try:
                 return self._client.chat.completions.create(**options, response_format=_schema(request.field))
             except (openai.BadRequestError, openai.UnprocessableEntityError):
-                # Not every endpoint knows response_format; without it the answer is read more tolerantly.
+                # Not every endpoint knows response_format; where it answers without it, it is not given it again.
+                completion = self._client.chat.completions.create(**options)
                 self._structured = False
+                return completion
         return self._client.chat.completions.create(**options)
 
 
@@ -105,6 +112,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def _has_port(url: str) -> bool:
+    """Whether the port is a number, where there is one."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
 def _schema(field: str) -> Any:
     properties = {field: {"type": "string"}}
     schema = {"type": "object", "properties": properties, "required": [field], "additionalProperties": False}
@@ -115,8 +130,12 @@ def _read(completion: Any, url: str, seconds: float) -> Answer:
     try:
         choice = completion.choices[0]
         text, reason = choice.message.content, choice.finish_reason
+        if isinstance(text, list):
+            text = "".join(part["text"] for part in text)
+        if not isinstance(text, str | None):
+            raise TypeError(text)
         refusal = getattr(choice.message, "refusal", None)
-    except (AttributeError, IndexError, TypeError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise UnusableAnswerError(f"{url} answered no chat completion: {_short(completion)}") from error
     if refusal or reason == "content_filter":
         raise UnusableAnswerError(f"the model refused: {_short(refusal or reason)}")

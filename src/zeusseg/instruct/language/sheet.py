@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeusseg.case import Case, Mask
+from zeusseg.instruct.foreground import find_foreground
 from zeusseg.planes import cut, orientation_of
 
+# Answers are kept by image; where sheets are drawn in another way, this number makes them other questions.
+SHEET_VERSION = 1
 PANELS, COLUMNS, TILE = 6, 3, 224
-# Slices are looked over at this size: what makes one worth showing is large.
 OVERVIEW = 64
 # Brain and abdomen both fit: most soft tissue lies between, and bone and air are told by their extremes.
 CT_LOW_HU, CT_HIGH_HU = -160.0, 240.0
@@ -35,12 +37,19 @@ def contact_sheet(case: Case, modality: str) -> Sheet:
     """
     from PIL import Image, ImageDraw
 
-    volume, axis = case.images[modality], case.slice_axis
+    volume = case.images[modality]
+    # A stack of one or two planes is looked at from the front, whatever its header says of its spacing.
+    fewest = int(np.argmin(case.shape))
+    axis = fewest if case.shape[fewest] <= 2 else case.slice_axis
     picture = volume.file_grid.kind == "picture"
     planes = cut(volume.array, axis)
-    chosen = worth_showing(planes, mirrored=axis != 0)
-    shown = planes[_inside(planes)].astype(np.float64)
-    low, high = (CT_LOW_HU, CT_HIGH_HU) if modality == "ct" else np.percentile(shown, (0.5, 99.5)).tolist()
+    # Stored without its rescaling, CT has no Hounsfield units to be windowed by.
+    is_ct = modality == "ct" and float(volume.array.min()) < -500
+    small = _overview(planes)
+    # The body is looked for in a volume (x, y, z), whose last axis is the one that planes are cut across.
+    inside = find_foreground(small.transpose(2, 1, 0), kind=volume.file_grid.kind, is_ct=is_ct).mask.transpose(2, 1, 0)
+    chosen = worth_showing(small, inside, mirrored=axis != 0)
+    low, high = (CT_LOW_HU, CT_HIGH_HU) if is_ct else np.percentile(small[inside], (0.5, 99.5)).tolist()
     edges = [edge for place, edge in enumerate(case.spacing_mm) if place != axis]
     tile = _tile_size(planes.shape[1:3], (edges[1], edges[0]))
     columns = min(COLUMNS, len(chosen))
@@ -60,16 +69,13 @@ def contact_sheet(case: Case, modality: str) -> Sheet:
     return Sheet(file.getvalue(), slices, orientation_of(axis, picture=picture))
 
 
-def worth_showing(planes: NDArray[np.generic], *, mirrored: bool, count: int = PANELS) -> list[int]:
-    """Numbers of the planes (plane, row, column[, 3]) to show, ascending, at most `count`.
+def worth_showing(small: NDArray[np.float32], inside: Mask, *, mirrored: bool, count: int = PANELS) -> list[int]:
+    """Numbers of the planes to show, ascending, at most `count`.
 
-    The fullest one, the one whose left and right differ most (where `mirrored`: planes that show both sides), the one
-    with most that is far brighter or darker than the rest, and between the ends of the body others evenly spread.
+    `small` are the planes (plane, row, column) and `inside` what of them is body. The fullest one, the one whose left
+    and right differ most (where `mirrored`: planes that show both sides), the one with most that is far brighter or
+    darker than the rest, and between the ends of the body others evenly spread.
     """
-    flat = planes.mean(axis=-1) if planes.ndim == 4 else planes
-    step = max(1, max(flat.shape[1:]) // OVERVIEW)
-    small = flat[:, ::step, ::step].astype(np.float64)
-    inside = _inside(small)
     extent = inside.mean(axis=(1, 2))
     values = small[inside]
     deviation = max(1.4826 * float(np.median(np.abs(values - np.median(values)))), 1e-9)
@@ -92,13 +98,11 @@ def worth_showing(planes: NDArray[np.generic], *, mirrored: bool, count: int = P
     return sorted(chosen)
 
 
-def _inside(planes: NDArray[np.generic]) -> Mask:
-    """What differs from the commonest value of the border; everything, where hardly anything does."""
+def _overview(planes: NDArray[np.generic]) -> NDArray[np.float32]:
+    """The planes (plane, row, column[, 3]) grey and small; what makes one worth showing is large."""
     flat = planes.mean(axis=-1) if planes.ndim == 4 else planes
-    border = np.concatenate([flat[:, 0].ravel(), flat[:, -1].ravel(), flat[:, :, 0].ravel(), flat[:, :, -1].ravel()])
-    values, counts = np.unique(border, return_counts=True)
-    found = flat != values[counts.argmax()]
-    return found if found.mean() > 0.01 else np.ones(flat.shape, dtype=bool)
+    step = max(1, max(flat.shape[1:]) // OVERVIEW)
+    return np.ascontiguousarray(flat[:, ::step, ::step], dtype=np.float32)
 
 
 def _tile_size(shape: tuple[int, ...], edges: tuple[float, float]) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from zeusseg.errors import UsageError
 from zeusseg.files import write_text
 from zeusseg.instruct.language.answer import Answer
 
@@ -46,9 +47,17 @@ class AnswerStore:
         )
 
     def put(self, key: str, answer: Answer, asked: dict[str, Any]) -> None:
-        """Keep an answer, with what was asked (for people who look into the folder)."""
+        """Keep an answer, with what was asked (for people who look into the folder).
+
+        Raises `UsageError` where it cannot be kept: going on would pay for answers that are lost.
+        """
         content = {"asked": asked, "answer": asdict(answer)}
-        write_text(self._path(key), json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        try:
+            write_text(self._path(key), json.dumps(content, indent=1) + "\n")
+        except OSError as error:
+            raise UsageError(
+                f"the answer cannot be kept in {self.folder} ({error}): make room, or name another --out"
+            ) from error
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"
@@ -56,4 +65,4 @@ class AnswerStore:
 
 def key_of(asked: dict[str, Any]) -> str:
     """The key of a question: a digest of all that its answer follows from, whatever the order it is given in."""
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -13,12 +13,10 @@ from zeusseg.instruct.finding import Finding, refuse_labels
 from zeusseg.instruct.instruction import image_digest
 from zeusseg.instruct.language.answer import Answer, Request, UnusableAnswerError, field_of, repair
 from zeusseg.instruct.language.prompts import Prompts
-from zeusseg.instruct.language.sheet import contact_sheet
+from zeusseg.instruct.language.sheet import SHEET_VERSION, contact_sheet
 from zeusseg.instruct.language.store import AnswerStore, key_of
 from zeusseg.instruct.signals import signal_of
-
-# What the compact text encoder reads of an instruction (`models.text.MAX_WORDS`); the rest would be lost unseen.
-LONGEST_TEXT_WORDS = 80
+from zeusseg.wording import MAX_WORDS, words_of
 
 
 class LanguageModel(Protocol):
@@ -115,19 +113,18 @@ class LanguageWriter:
 
     def unite(self, case_id: str, findings: Mapping[str, Finding], target: Target) -> str:
         """One instruction that names the target and keeps which modality said what, in at most 80 words."""
-        told = "\n".join(f"{signal_of(f.modality).name}: {f.text}" for f in findings.values())
         definition = f"It is {target.definition.rstrip('. ')}." if target.definition else ""
         if self._union is None:
-            task = f"Segment the {target.name}: {target.definition.rstrip('. ')}." if definition else ""
-            return shortened(f"{task or f'Segment the {target.name}.'} {' '.join(told.split())}", LONGEST_TEXT_WORDS)
+            return _side_by_side(findings, target)
+        told = "\n".join(f"{signal_of(f.modality).name}: {f.text}" for f in findings.values())
         text = self._prompts.union.format(
-            findings=told, instance=target.name, definition=definition, words=LONGEST_TEXT_WORDS
+            findings=told, instance=target.name, definition=definition, words=MAX_WORDS
         )
         answer = self._ask(self._union, Request(text, "instruction"), {"target": target.name})
-        if target.name.casefold() not in answer.casefold():
-            # The mask decoder has nothing but this text to tell which target is meant.
-            answer = f"Segment the {target.name}. {answer}"
-        return shortened(answer, LONGEST_TEXT_WORDS)
+        answer = shortened(answer, MAX_WORDS)
+        name, said = f" {' '.join(words_of(target.name))} ", f" {' '.join(words_of(answer))} "
+        # The mask decoder has nothing but this text to tell which target is meant.
+        return answer if name in said else shortened(f"Segment the {target.name}. {answer}", MAX_WORDS)
 
     def _read(self, case: Case, modality: str) -> str:
         sheet = contact_sheet(case, modality)
@@ -135,21 +132,21 @@ class LanguageWriter:
             panels=sheet.panels, modality=signal_of(modality).name, orientation=sheet.orientation,
             instance=", ".join(target.name for target in self._targets),
         )
-        about = {"image": image_digest(case.with_modalities([modality])), "modality": modality}
+        image = image_digest(case.with_modalities([modality]))
+        about = {"image": image, "modality": modality, "sheet": SHEET_VERSION}
         return self._ask(self._model, Request(text, "finding", (sheet.png,)), about)
 
-    def _ask(self, model: LanguageModel, request: Request, about: Mapping[str, str]) -> str:
+    def _ask(self, model: LanguageModel, request: Request, about: Mapping[str, Any]) -> str:
         """The answer's text: from the store, else from the model, asked a second time where its answer is unusable."""
         asked = {
-            **about, "model": model.name, "prompt_version": self.prompt_version, "settings": dict(model.settings),
-            "text": request.text,
+            **about, "model": model.name, "settings": dict(model.settings), "text": request.text,
         }  # fmt: skip
         key = key_of(asked)
         answer = self._store.get(key)
         if answer is None:
             answer, text = self._answer(model, request)
-            self._store.put(key, answer, asked)
             self._count(answer, stored=False)
+            self._store.put(key, answer, asked)
             return text
         self._count(answer, stored=True)
         return field_of(answer.text, request.field, plain=True)
@@ -186,7 +183,26 @@ def shortened(text: str, words: int) -> str:
     """
     kept: list[str] = []
     for sentence in re.split(r"(?<=[.!?])\s+", text.strip()):
-        if sum(len(part.split()) for part in kept) + len(sentence.split()) > words:
+        if len(words_of(" ".join([*kept, sentence]))) > words:
             break
         kept.append(sentence)
-    return " ".join(kept) if kept else " ".join(text.split()[:words])
+    whole = " ".join(kept)
+    if whole:
+        return whole
+    parts = text.split()
+    while len(words_of(" ".join(parts))) > words:
+        parts.pop()
+    return " ".join(parts)
+
+
+def _side_by_side(findings: Mapping[str, Finding], target: Target) -> str:
+    """The target's name and definition, then each modality's finding, all with the same share of the words."""
+    task = f"Segment the {target.name}: {target.definition.rstrip('. ')}." if target.definition else ""
+    task = shortened(task or f"Segment the {target.name}.", MAX_WORDS)
+    left = MAX_WORDS - len(words_of(task))
+    told = []
+    for place, finding in enumerate(findings.values()):
+        named = shortened(f"{signal_of(finding.modality).name}: {finding.text}", left // (len(findings) - place))
+        left -= len(words_of(named))
+        told.append(named)
+    return " ".join([task, *told]).strip()

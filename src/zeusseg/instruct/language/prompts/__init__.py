@@ -55,9 +55,9 @@ def load_prompts(folder: Path | None = None) -> Prompts:
 
 def _check_fields(text: str, fields: set[str], file: str) -> None:
     try:
-        named = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+        places = [place for place in string.Formatter().parse(text) if place[1] is not None]
     except ValueError as error:
         raise UsageError(f"the prompt {file} has a brace that is not closed or doubled ({error})") from error
-    unknown = sorted(named - fields)
+    unknown = sorted({str(name) for _, name, spec, conversion in places if name not in fields or spec or conversion})
     if unknown:
         raise UsageError(f"the prompt {file} names {{{unknown[0]}}}: it can name {', '.join(sorted(fields))}")
