@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zeusseg.case import Array
 
@@ -19,6 +20,13 @@ def cut(array: Array, axis: int) -> Array:
 def uncut(planes: Array, axis: int) -> Array:
     """Undo `cut`."""
     return np.moveaxis(np.swapaxes(np.flip(planes, axis=(1, 2)), 1, 2), 0, axis)
+
+
+def stretched(plane: Array) -> NDArray[np.uint8]:
+    """A plane (row, column) as grey, its lowest value black and its highest white."""
+    values = plane.astype(np.float32)
+    low, high = float(values.min()), float(values.max())
+    return ((values - low) / max(high - low, 1e-9) * 255).astype(np.uint8)
 
 
 def orientation_of(axis: int, *, picture: bool) -> str:

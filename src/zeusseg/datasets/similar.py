@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeusseg.errors import BadInputError
+from zeusseg.planes import stretched
 from zeusseg.work import each
 
 if TYPE_CHECKING:
@@ -105,9 +106,7 @@ def look_at(case: Case) -> Look:
     places = {round((flat.shape[case.slice_axis] - 1) * part) for part in PLANES}
     hashes, small = [], []
     for place in sorted(places):
-        plane = flat.take(place, axis=case.slice_axis).astype(np.float32)
-        low, high = float(plane.min()), float(plane.max())
-        picture = Image.fromarray(((plane - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
+        picture = Image.fromarray(stretched(flat.take(place, axis=case.slice_axis)))
         hashes.append(imagehash.phash(picture).hash.ravel())
         small.append(np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32))
     labels = None if case.labels is None else _digest(case.labels.array)

@@ -151,8 +151,8 @@ def side_of(text: str) -> str | None:
 
 def _readings(writer: Writer, case: Case, other: Case | None, rng: np.random.Generator) -> list[Reading]:
     shown: dict[Instead, Case] = {
-        "noise": _with(case, {name: _noise(volume, name, rng) for name, volume in case.images.items()}),
-        "mirrored": _with(case, {name: _mirrored(volume) for name, volume in case.images.items()}),
+        "noise": replace(case, images={name: _noise(volume, name, rng) for name, volume in case.images.items()}),
+        "mirrored": replace(case, images={name: _mirrored(volume) for name, volume in case.images.items()}),
     }
     if other is not None:
         shown["another patient"] = replace(other, id=case.id)
@@ -166,10 +166,6 @@ def _readings(writer: Writer, case: Case, other: Case | None, rng: np.random.Gen
             if modality in after
         ]
     return found
-
-
-def _with(case: Case, images: dict[str, Volume]) -> Case:
-    return replace(case, images=images)
 
 
 def _noise(volume: Volume, modality: str, rng: np.random.Generator) -> Volume:

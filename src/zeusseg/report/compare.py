@@ -194,18 +194,19 @@ def compare(
         for name, folder in zip(_names(predictions), predictions, strict=True)
     }
     failed = any(found.failures for found in evaluations.values())
+    patients = {
+        (name, target, metric): values
+        for metric in metrics
+        for target in _targets(evaluations)
+        for name, values in _by_patient(evaluations, list(evaluations), target, metric, failures=False).items()
+    }
     comparison = Comparison(
         data=dataset.name,
         evaluations=evaluations,
         metrics=tuple(metrics),
         pairs=_pairs(evaluations, metrics, failures=False),
         with_failures=_pairs(evaluations, metrics, failures=True) if failed else (),
-        patients={
-            (name, target, metric): _by_patient(evaluations, list(evaluations), target, metric, failures=False)[name]
-            for metric in metrics
-            for target in _targets(evaluations)
-            for name in evaluations
-        },
+        patients=patients,
     )
     write_text(out / "comparison.json", json.dumps(comparison.to_json(), indent=2, ensure_ascii=False) + "\n")
     write_text(out / "patients.csv", _csv(comparison))
@@ -258,13 +259,14 @@ def _by_patient(
             for score in evaluations[name].scores
             if score.target in targets and not math.isnan(score.values[metric]) and (failures or score.failure is None)
         })  # fmt: skip
-    shared = [key for key in tables[0] if all(key in table for table in tables)]
-    patients = list(dict.fromkeys(patient for patient, _, _ in shared))
-    found = {}
-    for name, table in zip(names, tables, strict=True):
-        grouped = {patient: [table[key] for key in shared if key[0] == patient] for patient in patients}
-        found[name] = {patient: sum(values) / len(values) for patient, values in grouped.items()}
-    return found
+    shared: dict[str, list[tuple[str, str, str]]] = {}
+    for key in tables[0]:
+        if all(key in table for table in tables):
+            shared.setdefault(key[0], []).append(key)
+    return {
+        name: {patient: sum(table[key] for key in keys) / len(keys) for patient, keys in shared.items()}
+        for name, table in zip(names, tables, strict=True)
+    }
 
 
 def _size(value: float, metric: str) -> float:

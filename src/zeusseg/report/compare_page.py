@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zeusseg.files import write_text
+from zeusseg.report.compare import LOWER_IS_BETTER, Comparison
 from zeusseg.report.page import load_template
 from zeusseg.report.strip import Dot, strip_plot
-
-if TYPE_CHECKING:
-    from zeusseg.report.compare import Comparison
-
-# Lines of dots run from 0 to 1, so only shares are drawn; distances and volumes stand in the table.
-UNBOUNDED = ("hd95", "assd", "volume_difference")
 
 
 def write_comparison_page(comparison: Comparison, path: Path) -> None:
     """Write the page of a comparison. It needs no network and names nothing of a patient but the ids."""
     strips = []
     for name, target, metric, found in comparison.means():
-        if not metric.startswith(UNBOUNDED):
+        # Lines of dots run from 0 to 1, so only shares are drawn; distances and volumes stand in the table.
+        if not metric.startswith(LOWER_IS_BETTER):
             values = comparison.patients[name, target, metric]
             dots = [Dot(value, f"{patient}: {metric} {value:.3f}") for patient, value in values.items()]
             strips.append((target, metric, name, strip_plot(dots, found.mean, found.low, found.high), found))

@@ -9,12 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from zeusseg.datasets.leaks import Leaks, without_leaks
 from zeusseg.datasets.similar import SimilarPair
 from zeusseg.files import write_atomically, write_text
-from zeusseg.planes import cut
+from zeusseg.planes import cut, stretched
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -86,8 +84,5 @@ def _tile(case: Case) -> Image.Image:
     from PIL import Image
 
     planes = cut(case.reference.array, case.slice_axis)
-    plane = planes[len(planes) // 2].astype(np.float32)
-    plane = plane.mean(axis=-1) if plane.ndim == 3 else plane
-    low, high = float(plane.min()), float(plane.max())
-    grey = ((plane - low) / max(high - low, 1e-9) * 255).astype(np.uint8)
-    return Image.fromarray(grey).resize((TILE, TILE))
+    plane = planes[len(planes) // 2]
+    return Image.fromarray(stretched(plane.mean(axis=-1) if plane.ndim == 3 else plane)).resize((TILE, TILE))

@@ -30,12 +30,15 @@ def has_mask(predictions: Path, case_id: str, target: Target) -> bool:
 
 def label_map(predictions: Path, case_id: str) -> Path | None:
     """The label map of a case, where the folder holds such maps."""
-    return next((path for s in SUFFIXES if (path := predictions / f"{case_id}{s}").is_file()), None)
+    return _find(predictions / case_id)
 
 
 def _file(folder: Path, target: Target) -> Path | None:
-    stem = target_file_name(target.name)
-    return next((path for s in SUFFIXES if (path := folder / f"{stem}{s}").is_file()), None)
+    return _find(folder / target_file_name(target.name))
+
+
+def _find(stem: Path) -> Path | None:
+    return next((path for s in SUFFIXES if (path := stem.with_name(stem.name + s)).is_file()), None)
 
 
 class PredictedMasks:
@@ -65,9 +68,8 @@ class PredictedMasks:
 
         Raises `BadInputError` where it cannot be read or lies on another grid.
         """
-        stem = self.predictions / self.case_id / f"{target_file_name(target.name)}{io.PROBABILITY}"
-        there = any(stem.with_name(stem.name + suffix).is_file() for suffix in SUFFIXES)
-        return io.read_probability(stem, self.like) if there else None
+        path = _find(self.predictions / self.case_id / f"{target_file_name(target.name)}{io.PROBABILITY}")
+        return None if path is None else io.read_probability(path, self.like)
 
     def _read_labels(self, path: Path) -> Array:
         if self._labels is None:
