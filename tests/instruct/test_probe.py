@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from zeusseg.errors import UsageError
 from zeusseg.instruct.finding import Finding, LocalWriter
 from zeusseg.instruct.measured import MeasuredWriter
-from zeusseg.instruct.probe import Reading, probe, side_of
+from zeusseg.instruct.probe import Probe, Reading, probe, side_of
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Parrot(LocalWriter):
     prompt_version = "1"
 
     def findings(self, case):
-        number = f" number {hash(case.reference.array.tobytes()) % 1000}" if self.numbered else ""
+        number = f" number {crc32(case.reference.array.tobytes())}" if self.numbered else ""
         return {m: Finding(m, f"There is a bright lesion{number} in the left frontal lobe.") for m in case.images}
 
 
@@ -43,6 +44,34 @@ def test_a_writer_that_says_the_same_for_noise_is_called_out(folder, tmp_path, n
     assert found.ignores_the_image
     assert "do NOT depend on the image" in found.to_text()
     assert ("the same words in 3 of 3" in found.to_text()) != numbered
+
+
+def probed(likenesses):
+    """A probe of texts of ten words, of which so many are the image's, for (noise, another patient) per case."""
+    words = [f"word{place}" for place in range(10)]
+    return Probe("w", tuple(
+        Reading(f"case{number}", "flair", " ".join(words), instead, " ".join(words[:same] + ["other"] * (10 - same)))
+        for number, pair in enumerate(likenesses)
+        for instead, same in zip(("noise", "another patient"), pair, strict=True)
+    ), {})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("likenesses", "ignores"),
+    [
+        ([(1, 5), (2, 6), (0, 4)], False),  # 0.4 nearer to real images in every case
+        ([(5, 1), (6, 2), (4, 0)], True),
+        ([(5, 5), (6, 6)], True),
+        ([(1, 9), (5, 3), (2, 3), (6, 4)], None),  # nearer on average, but by chance perhaps
+        ([(1, 5)], None),  # one case says nothing of others
+    ],
+)
+def test_dependence_is_called_only_where_it_is_beyond_chance(likenesses, ignores):
+    assert probed(likenesses).ignores_the_image is ignores
+
+
+def test_the_gap_between_noise_and_patients_is_stated_with_its_interval():
+    assert "by 0.40 of likeness (95 % interval 0.40 to 0.40, 3 cases)" in probed([(1, 5), (2, 6), (0, 4)]).to_text()
 
 
 def test_the_file_holds_every_reading(folder, tmp_path):
