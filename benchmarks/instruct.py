@@ -107,7 +107,7 @@ def bare(calls: int, url: str, concurrency: int) -> float:
     from zeusseg.instruct.language.sheet import contact_sheet
 
     client = OpenAI(base_url=url, api_key="none")
-    png = contact_sheet(Made(1, (96, 96, 16)).read("case_00000"), "flair").png
+    png = contact_sheet(Made(1, (96, 96, 16)).read("case_00000"), "flair").pictures[0]
     picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(png).decode()}"}}
     messages: Any = [{"role": "user", "content": [{"type": "text", "text": "What do you see?"}, picture]}]
 

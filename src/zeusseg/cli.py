@@ -49,11 +49,12 @@ def instruct(
     data: Data,
     out: Annotated[Path, typer.Option(help="The instruction file (JSONL); an existing one is filled up.")],
     writer: Annotated[
-        str, typer.Option(help="measured, name, none, shuffled, file:PATH or server:URL#MODEL.")
+        str, typer.Option(help="measured, name, none, shuffled, file:PATH, local:MODEL or server:URL#MODEL.")
     ] = "measured",
-    union_writer: Annotated[str, typer.Option(help="What unites findings: another server:URL#MODEL, or rule.")] = "",
+    union_writer: Annotated[str, typer.Option(help="What unites findings: another model, or rule.")] = "",
     prompts: Annotated[Path | None, typer.Option(help="Folder with reading.txt and union.txt.")] = None,
-    concurrency: Annotated[int, typer.Option(help="Calls to a server at a time.", min=1)] = 8,
+    pictures: Annotated[str, typer.Option(help="What models are shown: a contact sheet, or slices one by one.")] = "sheet",
+    concurrency: Annotated[int, typer.Option(help="Calls to a server at a time, or answers in a batch.", min=1)] = 8,
     probe: Annotated[
         int, typer.Option(help="Instead of writing, probe so many cases: do the words depend on the image?")
     ] = 0,
@@ -72,7 +73,7 @@ def instruct(
     ids = split_cases(dataset, split, [])
     written_by = make_writer(
         writer, source=dataset, seed=seed, store=store_of(out), prompts=prompts, union=union_writer,
-        concurrency=concurrency,
+        concurrency=concurrency, pictures=pictures,
     )
     if dry_run:
         lines = missing_lines(dataset, written_by, out, ids)

@@ -53,7 +53,7 @@ def test_every_writer_goes_by_the_name_it_was_asked_for(source, tmp_path):
 
 @pytest.mark.parametrize(
     ("spec", "cause"),
-    [("mesured", "measured, none, name, file:PATH, shuffled, server:URL#MODEL"), ("file:", "needs a path"),
+    [("mesured", "measured, none, name, file:PATH, shuffled, local:MODEL, server:URL#MODEL"), ("file:", "needs a path"),
      ("name:x", "takes no argument"), ("shuffled", "source"), ("server:http://localhost:9/v1#m", "needs store=")],
 )
 def test_a_wrong_name_is_answered_with_what_is_expected(spec, cause):
@@ -66,8 +66,12 @@ def test_every_writer_refuses_a_case_with_labels(source, tmp_path):
     path.write_text("")
     case = source.read("c0")
     labels = Volume(np.ones(case.shape, dtype=np.uint8), case.reference.affine, case.reference.file_grid)
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text('{"model_type": "llava"}')
+    arguments = {"file": f"file:{path}", "local": f"local:{model}", "server": "server:http://localhost:9/v1#m"}
     for name in WRITERS:
-        spec = {"file": f"file:{path}", "server": "server:http://localhost:9/v1#m"}.get(name, name)
+        spec = arguments.get(name, name)
         writer = make_writer(spec, source=source, store=tmp_path / "store")
         with pytest.raises(ValueError, match="labels"):
             writer.findings(replace(case, labels=labels))

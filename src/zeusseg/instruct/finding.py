@@ -78,6 +78,9 @@ class LocalWriter:
         """What was asked of models so far: nothing."""
         return ""
 
+    def cost_of(self, case_id: str) -> None:
+        """What a case has cost: nothing that is counted."""
+
     def estimate(self, readings: int, unions: int) -> str:
         """What writing would cost: nothing but the time of this machine."""
         return "no model is asked"

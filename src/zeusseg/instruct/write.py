@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zeusseg.case import CaseSource, Target
 from zeusseg.errors import BadInputError, UsageError
@@ -15,6 +18,9 @@ from zeusseg.files import write_text
 from zeusseg.instruct.instruction import Instruction, image_digest, parse_instruction, read_instructions
 from zeusseg.instruct.writers import Writer
 from zeusseg.work import each, notify
+
+if TYPE_CHECKING:
+    from zeusseg.instruct.language.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,9 @@ def write_instructions(
 
     Cases are read without their labels. Lines that `out` already holds are kept as they are, people's edits
     included, and only what is missing is written. A case, or a target of it, that cannot be read or written about is
-    listed in `failures`; the others go on. Raises `UsageError` where `out` holds another writer's lines,
-    `BadInputError` where a line of it is broken.
+    listed in `failures`; the others go on. What a case has cost of models' calls, tokens and seconds is a row of
+    `costs_of(out)`. Raises `UsageError` where `out` holds another writer's lines, `BadInputError` where a line of it is
+    broken.
     """
     wanted_targets = tuple(source.targets if targets is None else targets)
     wanted_cases = tuple(source.case_ids if case_ids is None else case_ids)
@@ -58,10 +65,16 @@ def write_instructions(
         if problems:
             failures[case_id] = "; ".join(problems)
         if lines:
-            _append(out, lines)
+            _append(out, "".join(line.to_json() + "\n" for line in lines))
+        _append_cost(costs_of(out), case_id, writer.cost_of(case_id))
         written.update({(line.case, line.target): line for line in lines})
     keys = [(case_id, target.name) for case_id in wanted_cases for target in wanted_targets]
     return WrittenInstructions([written[key] for key in keys if key in written], failures, writer.usage_text())
+
+
+def costs_of(out: Path) -> Path:
+    """The table beside an instruction file that says what each case has cost, one row per case and run."""
+    return out.with_name(out.name + ".costs.csv")
 
 
 def missing_lines(
@@ -140,9 +153,22 @@ def _whole_line(last: bytes) -> str:
     return last.decode() + "\n"
 
 
-def _append(out: Path, lines: Sequence[Instruction]) -> None:
+def _append_cost(table: Path, case_id: str, used: Usage | None) -> None:
+    """A row for a case that calls were made for; what came from the store alone cost nothing."""
+    if used is None or not used.calls:
+        return
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    cost = asdict(used)
+    if not table.exists():
+        writer.writerow(["case", "created", *cost])
+    writer.writerow([case_id, datetime.now(UTC).isoformat(timespec="seconds"), *cost.values()])
+    _append(table, rows.getvalue())
+
+
+def _append(out: Path, text: str) -> None:
     """Append whole lines and wait until the disk has them; where that fails, the file is cut back to what it was."""
-    data = "".join(line.to_json() + "\n" for line in lines).encode()
+    data = text.encode()
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("ab", buffering=0) as file:
         before = file.tell()

@@ -14,6 +14,7 @@ from zeusseg.instruct.finding import Finding
 from zeusseg.instruct.measured import MeasuredWriter
 
 if TYPE_CHECKING:
+    from zeusseg.instruct.language.usage import Usage
     from zeusseg.instruct.language.writer import LanguageModel
 
 
@@ -45,6 +46,10 @@ class Writer(Protocol):
         """What was asked of models so far, for people; empty where none was."""
         ...
 
+    def cost_of(self, case_id: str) -> Usage | None:
+        """What was asked of models for a case since this was last called for it; None where none is."""
+        ...
+
     def estimate(self, readings: int, unions: int) -> str:
         """What it would cost, for people, to read so many modalities and to write so many instructions."""
         ...
@@ -65,7 +70,7 @@ class Order:
     `source` is the data set that is written about and `targets` what for (the source's own, where none are given);
     `seed` is for `shuffled`. Models keep their answers in `store`, follow the prompts of the folder `prompts` (None:
     the package's), and unite by the model `union` ("rule": by rule, "": by the model that reads), with `concurrency`
-    calls at a time.
+    calls at a time. They are shown `pictures`: a contact "sheet" for each modality, or its "slices" one by one.
     """
 
     source: CaseSource | None = None
@@ -75,6 +80,7 @@ class Order:
     prompts: Path | None = None
     union: str = ""
     concurrency: int = 8
+    pictures: str = "sheet"
 
 
 def store_of(out: Path) -> Path:
@@ -102,23 +108,32 @@ def _language(kind: str) -> Callable[[str, Order], Writer]:
 
         if order.store is None or (order.targets is None and order.source is None):
             raise UsageError(f"the writer {kind!r} needs store= (a folder for its answers) and source= or targets=")
+        if order.pictures not in PICTURES:
+            raise UsageError(f"models are shown {' or '.join(PICTURES)}, not {order.pictures!r}")
         model = _model(f"{kind}:{argument}", order)
         union = None if order.union == "rule" else _model(order.union, order) if order.union else model
         targets = order.targets if order.targets is not None else order.source.targets if order.source else ()
         name = f"{kind}:{argument}" + (f" + {order.union}" if order.union else "")
-        return LanguageWriter(name, model, union, load_prompts(order.prompts), targets, AnswerStore(order.store))
+        return LanguageWriter(
+            name, model, union, load_prompts(order.prompts), targets, AnswerStore(order.store),
+            apart=order.pictures == "slices",
+        )  # fmt: skip
 
     return make
 
 
 def _model(spec: str, order: Order) -> LanguageModel:
-    from zeusseg.instruct.language.server import ServerModel
-
     kind, _, argument = spec.partition(":")
     url, hash_, model = argument.rpartition("#")
-    if kind != "server" or not hash_ or not model:
-        raise UsageError(f"{spec!r} names no model: expected server:http://HOST:PORT/v1#MODEL")
-    return ServerModel(url, model, concurrency=order.concurrency)
+    if kind == "local" and argument:
+        from zeusseg.instruct.language.local import LocalModel
+
+        return LocalModel(argument, concurrency=order.concurrency)
+    if kind == "server" and hash_ and model:
+        from zeusseg.instruct.language.server import ServerModel
+
+        return ServerModel(url, model, concurrency=order.concurrency)
+    raise UsageError(f"{spec!r} names no model: expected local:FOLDER_OR_HUB_ID or server:http://HOST:PORT/v1#MODEL")
 
 
 WRITERS: dict[str, Callable[[str, Order], Writer]] = {
@@ -127,9 +142,11 @@ WRITERS: dict[str, Callable[[str, Order], Writer]] = {
     "name": lambda argument, order: NameWriter(),
     "file": _file,
     "shuffled": _shuffled,
+    "local": _language("local"),
     "server": _language("server"),
 }
-WITH_ARGUMENT = {"file": "file:PATH", "server": "server:URL#MODEL"}
+WITH_ARGUMENT = {"file": "file:PATH", "local": "local:MODEL", "server": "server:URL#MODEL"}
+PICTURES = ("sheet", "slices")
 
 
 def make_writer(spec: str, **order: Any) -> Writer:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -243,8 +245,8 @@ def test_a_kill_in_the_middle_repeats_no_call_and_gives_the_same_file(endpoint, 
     assert write(out).failures == {}
     assert lines(out) == lines(tmp_path / "whole.jsonl")
     questions = [json.dumps(asked, sort_keys=True) for asked in endpoint.asked]
-    # The call in flight when the process died is the only one that may be made again.
-    assert len(questions) - len(set(questions)) <= 1
+    # Two may be made again: the call in flight when the process died, and the one whose answer was on its way to disk.
+    assert len(questions) - len(set(questions)) <= 2
 
 
 def test_real_patients_are_written_about_in_full(endpoint, data, tmp_path):
@@ -327,3 +329,50 @@ def test_long_texts_end_with_a_sentence():
 def test_a_writer_without_address_or_model_is_refused(folder, tmp_path, spec):
     with pytest.raises(UsageError, match="server:http"):
         make_writer(spec, source=folder, store=tmp_path)
+
+
+def test_an_endpoint_that_takes_one_picture_is_asked_about_each_slice(endpoint, write, tmp_path):
+    def one_picture(number, asked):
+        if len(asked["messages"][0]["content"]) > 2:
+            return Misbehaviour(400, b'{"error": {"message": "At most 1 image(s) may be provided in one prompt."}}')
+        return say('{"finding": "Nothing stands out."}')
+
+    endpoint.script = one_picture
+    lines = write(pictures="slices", union="rule", concurrency=1).instructions
+    # The same was said of all six slices: it is said once, and of which.
+    assert re.fullmatch(r"Nothing stands out \(slice \d+ of 12(, slice \d+ of 12){5}\)\.", lines[0].findings["flair"])
+    calls = len(endpoint.asked)
+    assert sum(len(asked["messages"][0]["content"]) == 2 for asked in endpoint.asked) == 3 * 6
+    (tmp_path / "i.jsonl").unlink()
+    again = write(pictures="slices", union="rule", concurrency=1).instructions
+    assert [line.findings for line in again] == [line.findings for line in lines]
+    assert len(endpoint.asked) == calls
+
+
+def test_what_a_case_has_cost_is_a_row_of_a_table(endpoint, write, tmp_path):
+    endpoint.script = lambda number, asked: good_answer(asked) if number > 1 else say("{}")  # asked twice
+    write(concurrency=1)
+    rows = [row.split(",") for row in (tmp_path / "i.jsonl.costs.csv").read_text().splitlines()]
+    assert rows[0] == ["case", "created", "calls", "stored", "tokens_in", "tokens_out", "seconds"]
+    # A reading and a union for each of two targets; the first question took a repair. 100 tokens in, 20 out each.
+    assert {row[0] for row in rows[1:]} == {"anna", "bert", "cora"}
+    assert sorted(tuple(row[2:6]) for row in rows[1:]) == [
+        ("3", "0", "300", "60"), ("3", "0", "300", "60"), ("4", "0", "400", "80"),
+    ]  # fmt: skip
+
+
+def test_like_questions_that_wait_for_each_other_are_asked_once(endpoint, write):
+    def slow(number, asked):
+        time.sleep(0.3)
+        return say('{"finding": "Nothing stands out."}') if asked in pictures(endpoint) else good_answer(asked)
+
+    endpoint.script = slow
+    result = write(concurrency=8)
+    # All three cases show the same: their unions are the same two questions.
+    assert len(endpoint.asked) == 3 + 2
+    assert result.usage.startswith("5 calls, 4 answers from the store")
+
+
+def test_unknown_pictures_are_refused(write):
+    with pytest.raises(UsageError, match="sheet or slices, not 'film'"):
+        write(pictures="film")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from zeusseg.errors import BadInputError
 
+# How long an answer may be; two or three sentences of JSON need a fifth of it.
+MOST_TOKENS = 512
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 _REFUSAL = re.compile(
     r"(i['\u2019]?m sorry|i am sorry|sorry|i can['\u2019]?t|i cannot|i['\u2019]?m unable|as an ai)\b", re.IGNORECASE
@@ -17,6 +19,10 @@ _FENCE = re.compile(r"^```[a-z]*\s*|\s*```$", re.IGNORECASE)
 
 class UnusableAnswerError(BadInputError):
     """A model answered, but not with anything that can be used. The text says why."""
+
+
+class TooManyPicturesError(BadInputError):
+    """A model cannot be shown several pictures in one question. Each may be asked about on its own."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,15 @@ def _clean(text: str) -> str:
     return " ".join(text.encode("utf-8", "replace").decode().split())
 
 
+def brief(said: object, most: int = 160) -> str:
+    """What somebody said, on one line, cut after so many characters.
+
+    >>> brief("one\\n two three", 11)
+    'one two ...'
+    """
+    flat = " ".join(str(said).split())
+    return flat if len(flat) <= most else flat[: most - 3] + "..."
+
+
 def _shown(text: str) -> str:
-    flat = " ".join(text.split())
-    return repr(flat if len(flat) <= 80 else flat[:77] + "...")
+    return repr(brief(text, 80))

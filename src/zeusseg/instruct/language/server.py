@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from zeusseg.errors import BadInputError, UsageError
-from zeusseg.instruct.language.answer import Answer, Request, UnusableAnswerError
+from zeusseg.instruct.language.answer import (
+    MOST_TOKENS,
+    Answer,
+    Request,
+    TooManyPicturesError,
+    UnusableAnswerError,
+    brief,
+)
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
 
 KEYS = ("ZEUSSEG_API_KEY", "OPENAI_API_KEY")
-MOST_TOKENS = 512
+# How endpoints refuse a question that holds too much: too many pictures, or too many tokens for what they take.
+TOO_MUCH = (400, 413, 422)
 
 
 class ServerModel:
@@ -47,7 +55,7 @@ class ServerModel:
             base_url=url, api_key=key, timeout=timeout, max_retries=attempts - 1, http_client=client
         )
         self._slots = threading.BoundedSemaphore(concurrency)
-        self._structured = True
+        self._structured = self._several = True
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -61,22 +69,28 @@ class ServerModel:
         return None if is_loopback(host) else f"images are sent to {host}, which is not this machine"
 
     def answer(self, request: Request) -> Answer:
-        """Ask once. Raises `UnusableAnswerError` for an answer that is no answer, `BadInputError` where none came, and
-        `UsageError` where the endpoint refuses every question (a wrong key or model name)."""
+        """Ask once. Raises `UnusableAnswerError` for an answer that is no answer, `TooManyPicturesError` where several
+        pictures are refused, `BadInputError` where no answer came, and `UsageError` where the endpoint refuses every
+        question (a wrong key or model name)."""
         import openai
 
+        if len(request.pictures) > 1 and not self._several:
+            raise TooManyPicturesError(f"{self.name} takes one picture at a time")
         started = time.monotonic()
         try:
             with self._slots:
                 completion = self._ask(request)
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
-            raise UsageError(f"{self.url} refuses the model {self.name!r} or the key: {_short(error)}") from error
+            raise UsageError(f"{self.url} refuses the model {self.name!r} or the key: {brief(error)}") from error
         except openai.APIStatusError as error:
-            raise BadInputError(f"{self.url} answered {error.status_code}: {_short(error)}") from error
+            if len(request.pictures) > 1 and error.status_code in TOO_MUCH:
+                self._several = False
+                raise TooManyPicturesError(f"{self.name} takes one picture at a time: {brief(error)}") from error
+            raise BadInputError(f"{self.url} answered {error.status_code}: {brief(error)}") from error
         except openai.APIConnectionError as error:
-            raise BadInputError(f"{self.url} did not answer: {_short(error.__cause__ or error)}") from error
+            raise BadInputError(f"{self.url} did not answer: {brief(error.__cause__ or error)}") from error
         except (openai.OpenAIError, ValueError) as error:
-            raise UnusableAnswerError(f"{self.url} answered no chat completion: {_short(error)}") from error
+            raise UnusableAnswerError(f"{self.url} answered no chat completion: {brief(error)}") from error
         return _read(completion, self.url, time.monotonic() - started)
 
     def _ask(self, request: Request) -> ChatCompletion:
@@ -136,9 +150,9 @@ def _read(completion: Any, url: str, seconds: float) -> Answer:
             raise TypeError(text)
         refusal = getattr(choice.message, "refusal", None)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise UnusableAnswerError(f"{url} answered no chat completion: {_short(completion)}") from error
+        raise UnusableAnswerError(f"{url} answered no chat completion: {brief(completion)}") from error
     if refusal or reason == "content_filter":
-        raise UnusableAnswerError(f"the model refused: {_short(refusal or reason)}")
+        raise UnusableAnswerError(f"the model refused: {brief(refusal or reason)}")
     if reason == "length":
         raise UnusableAnswerError(f"the answer was cut off after {MOST_TOKENS} tokens")
     usage = getattr(completion, "usage", None)
@@ -149,7 +163,3 @@ def _read(completion: Any, url: str, seconds: float) -> Answer:
         seconds=round(seconds, 3),
     )
 
-
-def _short(said: object) -> str:
-    flat = " ".join(str(said).split())
-    return flat if len(flat) <= 160 else flat[:157] + "..."

@@ -1,9 +1,10 @@
-"""What a model is shown of one modality: a few slices, chosen from the image alone, on one contact sheet."""
+"""What a model is shown of one modality: a few slices, chosen from the image alone, on one sheet or one by one."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,11 @@ from zeusseg.case import Case, Mask
 from zeusseg.instruct.foreground import find_foreground
 from zeusseg.planes import cut, orientation_of
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
 # Answers are kept by image; where sheets are drawn in another way, this number makes them other questions.
-SHEET_VERSION = 1
+SHEET_VERSION = 2
 PANELS, COLUMNS, TILE = 6, 3, 224
 OVERVIEW = 64
 # Brain and abdomen both fit: most soft tissue lies between, and bone and air are told by their extremes.
@@ -22,20 +26,72 @@ CT_LOW_HU, CT_HIGH_HU = -160.0, 240.0
 
 @dataclass(frozen=True)
 class Sheet:
-    """A PNG, and in words what is on it: `panels` ("6 axial slices ...") and how they lie."""
+    """Pictures (PNG) of one modality, and in words what they show ("The picture shows 6 of the 155 slices, numbered,").
 
-    png: bytes
+    `orientation` says how they lie. `names` has one entry per picture: "slice 12 of 155".
+    """
+
+    pictures: tuple[bytes, ...]
     panels: str
     orientation: str
+    names: tuple[str, ...]
+
+    def one_by_one(self) -> list[Sheet]:
+        """A sheet for each picture, for models that take one at a time."""
+        return [
+            Sheet((picture,), f"The picture shows {name}", self.orientation, (name,))
+            for picture, name in zip(self.pictures, self.names, strict=True)
+        ]
 
 
 def contact_sheet(case: Case, modality: str) -> Sheet:
-    """Draw the slices of one modality that `worth_showing` picks, windowed alike, each with its number.
+    """Draw the slices of one modality that `worth_showing` picks side by side on one picture, each with its number.
 
     Hounsfield units are windowed for soft tissue; anything else between the 0.5th and 99.5th percentile of what is not
-    background. A picture is shown whole.
+    background, alike on all slices. A picture is shown whole.
     """
     from PIL import Image, ImageDraw
+
+    drawn = _draw(case, modality)
+    width, height = drawn.tiles[0].size
+    columns = min(COLUMNS, len(drawn.tiles))
+    sheet = Image.new(drawn.tiles[0].mode, (columns * width, -(-len(drawn.tiles) // columns) * height))
+    draw = ImageDraw.Draw(sheet)
+    for place, (tile, index) in enumerate(zip(drawn.tiles, drawn.indices, strict=True)):
+        corner = (place % columns * width, place // columns * height)
+        sheet.paste(tile, corner)
+        if not drawn.is_picture:
+            said = f"{index + 1}/{drawn.planes}"
+            draw.text((corner[0] + 4, corner[1] + height - 14), said, fill=(255,) * len(sheet.getbands()))
+    what = f"{len(drawn.tiles)} of the {drawn.planes} slices"
+    panels = "This is a picture" if drawn.is_picture else f"The picture shows {what}, numbered,"
+    return Sheet((_png(sheet),), panels, drawn.orientation, (what,))
+
+
+def separate_slices(case: Case, modality: str) -> Sheet:
+    """The same slices, each a picture of its own; one slice or a picture makes a contact sheet of one."""
+    drawn = _draw(case, modality)
+    if len(drawn.tiles) == 1:
+        return contact_sheet(case, modality)
+    names = tuple(f"slice {index + 1} of {drawn.planes}" for index in drawn.indices)
+    numbers = ", ".join(str(index + 1) for index in drawn.indices)
+    panels = f"The pictures show the slices {numbers} of the {drawn.planes} slices"
+    return Sheet(tuple(_png(tile) for tile in drawn.tiles), panels, drawn.orientation, names)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Tiles as PIL images with their planes' indices, out of so many planes."""
+
+    tiles: list[PillowImage]
+    indices: list[int]
+    planes: int
+    orientation: str
+    is_picture: bool
+
+
+def _draw(case: Case, modality: str) -> _Drawn:
+    from PIL import Image
 
     volume = case.images[modality]
     # A stack of one or two planes is looked at from the front, whatever its header says of its spacing.
@@ -51,22 +107,18 @@ def contact_sheet(case: Case, modality: str) -> Sheet:
     chosen = worth_showing(small, inside, mirrored=axis != 0)
     low, high = (CT_LOW_HU, CT_HIGH_HU) if is_ct else np.percentile(small[inside], (0.5, 99.5)).tolist()
     edges = [edge for place, edge in enumerate(case.spacing_mm) if place != axis]
-    tile = _tile_size(planes.shape[1:3], (edges[1], edges[0]))
-    columns = min(COLUMNS, len(chosen))
-    rows = -(-len(chosen) // columns)
-    sheet = Image.new("RGB" if planes.ndim == 4 else "L", (columns * tile[0], rows * tile[1]))
-    draw = ImageDraw.Draw(sheet)
-    for place, index in enumerate(chosen):
+    size = _tile_size(planes.shape[1:3], (edges[1], edges[0]))
+    tiles = []
+    for index in chosen:
         grey = np.clip((planes[index].astype(np.float64) - low) / max(high - low, 1e-9), 0, 1) * 255
-        corner = (place % columns * tile[0], place // columns * tile[1])
-        sheet.paste(Image.fromarray(grey.round().astype(np.uint8)).resize(tile, Image.Resampling.BILINEAR), corner)
-        if not picture:
-            said = f"{index + 1}/{len(planes)}"
-            draw.text((corner[0] + 4, corner[1] + tile[1] - 14), said, fill=(255,) * len(sheet.getbands()))
+        tiles.append(Image.fromarray(grey.round().astype(np.uint8)).resize(size, Image.Resampling.BILINEAR))
+    return _Drawn(tiles, chosen, len(planes), orientation_of(axis, picture=picture), picture)
+
+
+def _png(image: PillowImage) -> bytes:
     file = io.BytesIO()
-    sheet.save(file, format="PNG")
-    slices = "one picture" if picture else f"{len(chosen)} of the {len(planes)} slices, numbered,"
-    return Sheet(file.getvalue(), slices, orientation_of(axis, picture=picture))
+    image.save(file, format="PNG")
+    return file.getvalue()
 
 
 def worth_showing(small: NDArray[np.float32], inside: Mask, *, mirrored: bool, count: int = PANELS) -> list[int]:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from zeusseg.case import Case, Target
 from zeusseg.instruct.finding import Finding, refuse_labels
 from zeusseg.instruct.instruction import image_digest
-from zeusseg.instruct.language.answer import Answer, Request, UnusableAnswerError, field_of, repair
+from zeusseg.instruct.language.answer import (
+    Answer,
+    Request,
+    TooManyPicturesError,
+    UnusableAnswerError,
+    field_of,
+    repair,
+)
 from zeusseg.instruct.language.prompts import Prompts
-from zeusseg.instruct.language.sheet import SHEET_VERSION, contact_sheet
+from zeusseg.instruct.language.sheet import SHEET_VERSION, Sheet, contact_sheet, separate_slices
 from zeusseg.instruct.language.store import AnswerStore, key_of
+from zeusseg.instruct.language.usage import Ledger, Usage
 from zeusseg.instruct.signals import signal_of
 from zeusseg.wording import MAX_WORDS, words_of
 
@@ -37,44 +45,30 @@ class LanguageModel(Protocol):
     def notice(self) -> str | None: ...
 
     def answer(self, request: Request) -> Answer:
-        """Raises `UnusableAnswerError` or `BadInputError`: this question has no answer; others may have."""
+        """Raises `UnusableAnswerError` or `BadInputError`: this question has no answer; others may have. Raises
+        `TooManyPicturesError` where each picture has to be asked about on its own."""
         ...
-
-
-@dataclass
-class Usage:
-    """What was asked so far: calls made, answers found in the store, tokens in and out, seconds of all calls."""
-
-    calls: int = 0
-    stored: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    seconds: float = 0.0
-
-    def to_text(self) -> str:
-        return (
-            f"{self.calls} calls, {self.stored} answers from the store, {self.tokens_in} tokens in, "
-            f"{self.tokens_out} out, {self.seconds:.1f} s of answering"
-        )
 
 
 class LanguageWriter:
     """Reads every modality on its own, then unites the findings into one instruction per target (Zeus, section 3).
 
     `union` is the model that unites, None for a union by rule: the target's name and definition, then each finding
-    behind its modality. Answers are kept in `store` and never asked for twice; methods may be called from any thread.
+    behind its modality. `apart` shows each slice as a picture of its own instead of all on one contact sheet. Answers
+    are kept in `store` and never asked for twice; methods may be called from any thread.
     """
 
     def __init__(
         self, name: str, model: LanguageModel, union: LanguageModel | None, prompts: Prompts,
-        targets: Sequence[Target], store: AnswerStore,
+        targets: Sequence[Target], store: AnswerStore, *, apart: bool = False,
     ):
         self.name, self._model, self._union = name, model, union
         self._prompts, self._targets, self._store = prompts, tuple(targets), store
         self.model = model.name if union is model else f"{model.name}, union by {union.name if union else 'rule'}"
         self.prompt_version = prompts.version
-        self.usage = Usage()
-        self._lock = threading.Lock()
+        self._draw = separate_slices if apart else contact_sheet
+        self._ledger = Ledger()
+        self._under_way: dict[str, Future[None]] = {}
 
     @property
     def threads(self) -> int:
@@ -89,7 +83,11 @@ class LanguageWriter:
 
     def usage_text(self) -> str:
         """Calls, tokens and seconds so far."""
-        return self.usage.to_text()
+        return self._ledger.total.to_text()
+
+    def cost_of(self, case_id: str) -> Usage:
+        """What a case has cost since this was last asked of it."""
+        return self._ledger.take(case_id)
 
     def estimate(self, readings: int, unions: int) -> str:
         """The calls at most (answers in the store are not asked for), and their cost by the answers that are kept."""
@@ -120,59 +118,87 @@ class LanguageWriter:
         text = self._prompts.union.format(
             findings=told, instance=target.name, definition=definition, words=MAX_WORDS
         )
-        answer = self._ask(self._union, Request(text, "instruction"), {"target": target.name})
+        request = Request(text, "instruction")
+        answer = self._ask(self._union, request, {"target": target.name}, case_id)
         answer = shortened(answer, MAX_WORDS)
         name, said = f" {' '.join(words_of(target.name))} ", f" {' '.join(words_of(answer))} "
         # The mask decoder has nothing but this text to tell which target is meant.
         return answer if name in said else shortened(f"Segment the {target.name}. {answer}", MAX_WORDS)
 
     def _read(self, case: Case, modality: str) -> str:
-        sheet = contact_sheet(case, modality)
+        sheet = self._draw(case, modality)
+        about = {
+            "image": image_digest(case.with_modalities([modality])), "modality": modality, "sheet": SHEET_VERSION,
+        }  # fmt: skip
+        request = self._request(sheet, modality)
+        singles = sheet.one_by_one() if len(sheet.pictures) > 1 else []
+        kept = [self._stored(self._model, self._request(one, modality), about) is not None for one in singles]
+        # What an earlier run had to ask one by one is not asked in another way now.
+        if not (singles and all(kept)):
+            try:
+                return self._ask(self._model, request, about, case.id)
+            except TooManyPicturesError:
+                pass
+        told: dict[str, list[str]] = {}
+        for one in singles:
+            finding = self._ask(self._model, self._request(one, modality), about, case.id)
+            told.setdefault(finding, []).append(one.names[0])
+        return " ".join(f"{finding.rstrip('. ')} ({', '.join(names)})." for finding, names in told.items())
+
+    def _request(self, sheet: Sheet, modality: str) -> Request:
         text = self._prompts.reading.format(
             panels=sheet.panels, modality=signal_of(modality).name, orientation=sheet.orientation,
             instance=", ".join(target.name for target in self._targets),
         )
-        image = image_digest(case.with_modalities([modality]))
-        about = {"image": image, "modality": modality, "sheet": SHEET_VERSION}
-        return self._ask(self._model, Request(text, "finding", (sheet.png,)), about)
+        return Request(text, "finding", sheet.pictures)
 
-    def _ask(self, model: LanguageModel, request: Request, about: Mapping[str, Any]) -> str:
+    def _ask(self, model: LanguageModel, request: Request, about: Mapping[str, Any], case_id: str) -> str:
         """The answer's text: from the store, else from the model, asked a second time where its answer is unusable."""
-        asked = {
-            **about, "model": model.name, "settings": dict(model.settings), "text": request.text,
-        }  # fmt: skip
+        asked = _asked(model, request, about)
         key = key_of(asked)
-        answer = self._store.get(key)
-        if answer is None:
-            answer, text = self._answer(model, request)
-            self._count(answer, stored=False)
+        with self._alone(key):
+            answer = self._store.get(key)
+            if answer is not None:
+                self._ledger.found(case_id)
+                return field_of(answer.text, request.field, plain=True)
+            answer, text = self._answer(model, request, case_id)
             self._store.put(key, answer, asked)
             return text
-        self._count(answer, stored=True)
-        return field_of(answer.text, request.field, plain=True)
 
-    def _answer(self, model: LanguageModel, request: Request) -> tuple[Answer, str]:
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        """Waits while another thread asks the same question, as the unions of two cases with like findings are."""
+        mine: Future[None] = Future()
+        while (other := self._under_way.setdefault(key, mine)) is not mine:
+            other.result()
+        try:
+            yield
+        finally:
+            del self._under_way[key]
+            mine.set_result(None)
+
+    def _stored(self, model: LanguageModel, request: Request, about: Mapping[str, Any]) -> Answer | None:
+        return self._store.get(key_of(_asked(model, request, about)))
+
+    def _answer(self, model: LanguageModel, request: Request, case_id: str) -> tuple[Answer, str]:
         first = Answer("")
         try:
             first = model.answer(request)
+            self._ledger.asked(case_id, first)
             return first, field_of(first.text, request.field, plain=False)
         except UnusableAnswerError as error:
             second = model.answer(repair(request, first.text, str(error)))
+            self._ledger.asked(case_id, second)
             both = Answer(
                 second.text, first.tokens_in + second.tokens_in, first.tokens_out + second.tokens_out,
                 first.seconds + second.seconds, first.calls + second.calls,
-            )
+            )  # fmt: skip
             return both, field_of(second.text, request.field, plain=True)
 
-    def _count(self, answer: Answer, *, stored: bool) -> None:
-        with self._lock:
-            if stored:
-                self.usage.stored += 1
-                return
-            self.usage.calls += answer.calls
-            self.usage.tokens_in += answer.tokens_in
-            self.usage.tokens_out += answer.tokens_out
-            self.usage.seconds += answer.seconds
+
+def _asked(model: LanguageModel, request: Request, about: Mapping[str, Any]) -> dict[str, Any]:
+    """All that an answer follows from. The pictures follow from image, modality and the way sheets are drawn."""
+    return {**about, "model": model.name, "settings": dict(model.settings), "text": request.text}
 
 
 def shortened(text: str, words: int) -> str:
