@@ -53,7 +53,7 @@ def instruct(
     ] = "measured",
     union_writer: Annotated[str, typer.Option(help="What unites findings: another model, or rule.")] = "",
     prompts: Annotated[Path | None, typer.Option(help="Folder with reading.txt and union.txt.")] = None,
-    pictures: Annotated[str, typer.Option(help="What models are shown: a contact sheet, or slices one by one.")] = "sheet",
+    pictures: Annotated[str, typer.Option(help="What models are shown: sheet, or slices (one by one).")] = "sheet",
     concurrency: Annotated[int, typer.Option(help="Calls to a server at a time, or answers in a batch.", min=1)] = 8,
     probe: Annotated[
         int, typer.Option(help="Instead of writing, probe so many cases: do the words depend on the image?")
