@@ -53,6 +53,25 @@ def test_the_verbs_lead_from_cases_to_scores(zeusseg, run, phantoms, tmp_path):
         assert {row["case"] for row in csv.DictReader(file)} == set(phantoms.splits["test"])
 
 
+def test_instructions_are_reviewed_and_taken_back(zeusseg, phantoms, tmp_path):
+    out = tmp_path / "i.jsonl"
+    zeusseg("instruct", phantoms.root, "--out", out, "--split", "test")
+    code, shown, _ = zeusseg("instruct", phantoms.root, "--out", out, "--review")
+    assert (code, shown.strip()) == (0, f"page: {out}.review.html")
+    first = json.loads(out.read_text().splitlines()[0])
+    corrected = tmp_path / "corrected.jsonl"
+    lines = [{"case": first["case"], "target": first["target"], "text": "the bright spot"},
+             {"case": "nobody", "target": first["target"], "text": "x"}]  # fmt: skip
+    corrected.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    code, shown, errors = zeusseg("instruct", phantoms.root, "--out", out, "--corrected", corrected)
+    assert (code, shown.strip()) == (1, f"1 lines corrected in {out}")
+    assert "left out: nobody" in errors
+    assert json.loads(out.read_text().splitlines()[0])["text"] == "the bright spot"
+    code, _, errors = zeusseg("instruct", phantoms.root, "--out", tmp_path / "none.jsonl", "--review")
+    assert code == 2
+    assert "cannot be read as an instruction file" in errors
+
+
 def test_a_drawn_split_travels_with_the_run_and_its_predictions(zeusseg, run, phantoms, tmp_path):
     import shutil
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from zeusseg.errors import UsageError
+from zeusseg.errors import BadInputError, UsageError
 
 if TYPE_CHECKING:
     from zeusseg.datasets import Dataset
@@ -59,6 +59,8 @@ def instruct(
         int, typer.Option(help="Instead of writing, probe so many cases: do the words depend on the image?")
     ] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")] = False,
+    review: Annotated[bool, typer.Option("--review", help="Only write OUT.review.html: look, correct, save.")] = False,
+    corrected: Annotated[Path | None, typer.Option(help="Only take back the file that the review page saved.")] = None,
     split: Split = None,
     seed: Annotated[int, typer.Option(help="Seed of the writer `shuffled`.")] = 0,
     layout: Layout = None,
@@ -71,6 +73,8 @@ def instruct(
 
     dataset = load_dataset(data, layout, targets, allow_leaks=True)
     ids = split_cases(dataset, split, [])
+    if review or corrected is not None:
+        return _review(dataset, ids, out, corrected)
     written_by = make_writer(
         writer, source=dataset, seed=seed, store=store_of(out), prompts=prompts, union=union_writer,
         concurrency=concurrency, pictures=pictures,
@@ -261,6 +265,26 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for everything that is m
     from zeusseg.demo import run_demo
 
     run_demo(out)
+
+
+def _review(dataset: Dataset, ids: list[str], out: Path, corrected: Path | None) -> None:
+    """Take corrections back where there are some, else write the page on which to make them."""
+    from zeusseg.instruct.corrections import take_corrections
+    from zeusseg.instruct.verify import check_file
+    from zeusseg.report.review import write_review
+
+    try:
+        if corrected is None:
+            page, failures = write_review(dataset, out, case_ids=ids)
+            typer.echo(f"page: {page}")
+        else:
+            taken = take_corrections(out, corrected)
+            typer.echo(f"{taken.changed} lines corrected in {out}")
+            _, unchecked = check_file(dataset, out, ids, only_checked=True)
+            failures = taken.failures | unchecked
+    except BadInputError as error:
+        raise UsageError(str(error)) from error
+    finish(failures, done=True)
 
 
 def _definitions(surface: str, tolerances: str, empty: str) -> Definitions:

@@ -65,7 +65,9 @@ def predict(tmp_path: Path) -> Callable[..., Path]:
     """Writes masks that cover given places along x of the line where the lesions lie; returns the folder of all."""
     folder = tmp_path / "predictions"
 
-    def write(case: str, target: str, along_x: slice | None, presence: float = 0.5, instruction: str = "") -> Path:
+    def write(
+        case: str, target: str, along_x: slice | None, presence: float = 0.5, instruction: str = "", checks=None
+    ) -> Path:
         mask = np.zeros((8, 8, 4), np.uint8)
         if along_x is not None:
             mask[along_x, 3, 1] = 1
@@ -78,6 +80,7 @@ def predict(tmp_path: Path) -> Callable[..., Path]:
             "empty_reason": None if along_x else "the target does not seem to be there",
             "instruction": instruction,
             "findings": {"t2": "a bright spot"},
+            "checks": checks,
         }
         path.write_text(json.dumps(content))
         return folder
@@ -88,7 +91,11 @@ def predict(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def predictions(predict) -> Path:
     """Lesion: right in p1_a, half in p1_b, missed in p2_a, 3 voxels of false mask in p3_a. Core: not predicted."""
-    predict("p1_a", "lesion", slice(2, 6), 0.9, "Segment the <b>lesion</b>: a bright spot & more.")
+    checks = [
+        {"place": "t2", "statement": "a spot", "about": about, "said": "left", "measured": seen, "verdict": verdict}
+        for about, seen, verdict in (("side", "right", "differs"), ("signal", "left", "agrees"))
+    ]
+    predict("p1_a", "lesion", slice(2, 6), 0.9, "Segment the <b>lesion</b>: a bright spot & more.", checks)
     predict("p1_b", "lesion", slice(2, 4), 0.8)
     predict("p2_a", "lesion", None, 0.1)
     return predict("p3_a", "lesion", slice(0, 3), 0.7)

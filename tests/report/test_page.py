@@ -2,40 +2,11 @@
 
 import re
 import shutil
-from html.parser import HTMLParser
 
 import pytest
 
+from helpers.page import Page
 from zeusseg.report import evaluate
-
-VOID = {"meta", "input", "br", "image", "path", "line", "rect", "link", "img", "hr"}
-
-
-class Page(HTMLParser):
-    """Collects elements and their attributes; `open` is empty at the end where every element was closed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.open, self.words = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    def having(self, tag, **attributes):
-        wanted = {key.rstrip("_"): value for key, value in attributes.items()}
-        return [found for name, found in self.elements if name == tag and wanted.items() <= found.items()]
 
 
 @pytest.fixture
@@ -59,6 +30,13 @@ def test_the_page_needs_nothing_outside_itself(page):
 
 def test_instructions_are_text_and_never_markup(page):
     assert "Segment the <b>lesion</b>: a bright spot & more." in "".join(page.words)
+
+
+def test_what_the_image_says_of_the_words_is_shown(page):
+    words = " ".join(" ".join(page.words).split())
+    assert "1 of 2 statements agree with the image; 1 differs" in words
+    assert "t2 , side: said left, measured right" in words
+    assert "1 of 2 statements of the instructions agree with the images" in words
 
 
 def test_links_from_dots_lead_to_cards(page):

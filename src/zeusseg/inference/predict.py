@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -164,6 +164,7 @@ def _predict_case(
             "empty_reason": found.empty_reason,
             "instruction": line.text,
             "findings": dict(line.findings),
+            "checks": None if line.checks is None else [asdict(check) for check in line.checks],
             "file": file.name,
             "voxels": int(found.mask.sum()),
         }

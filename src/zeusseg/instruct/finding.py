@@ -73,6 +73,7 @@ class LocalWriter:
 
     threads = 0
     notice: str | None = None
+    is_checked = False
 
     def usage_text(self) -> str:
         """What was asked of models so far: nothing."""

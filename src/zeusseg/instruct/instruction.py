@@ -16,12 +16,29 @@ from zeusseg.errors import BadInputError
 
 
 @dataclass(frozen=True)
+class Check:
+    """One thing that a text states about an image, beside what was measured there.
+
+    `place` is the modality whose finding states it, or "instruction"; `about` is "side", "size" and the like, `verdict`
+    "agrees", "differs", or "not found" where nothing stands out that it could be said of.
+    """
+
+    place: str
+    statement: str
+    about: str
+    said: str
+    measured: str
+    verdict: str
+
+
+@dataclass(frozen=True)
 class Instruction:
     """The text that conditions one target's mask in one case, with its provenance.
 
     `findings` maps a modality to what was seen in it; `image_sha256` identifies the images that were looked at;
     `oracle` marks text made from a reference mask; `created` is ISO 8601 in UTC; `text_before` is what a writer had
-    written before a person edited `text`.
+    written before a person edited `text`. `checks` are the statements that were checked against the image (None: not
+    checked), and `checked` the digest of the words that they are of.
     """
 
     case: str
@@ -35,6 +52,8 @@ class Instruction:
     oracle: bool = False
     created: str = ""
     text_before: str | None = None
+    checks: tuple[Check, ...] | None = None
+    checked: str = ""
 
     def edited(self, text: str) -> Instruction:
         """The same instruction in a person's words; the writer's own words are kept in `text_before`.
@@ -46,7 +65,8 @@ class Instruction:
 
     def to_json(self) -> str:
         """One line of the instruction file, without the line break."""
-        values = {key: value for key, value in asdict(self).items() if key != "text_before" or value is not None}
+        absent = {"text_before": None, "checks": None, "checked": ""}
+        values = {key: value for key, value in asdict(self).items() if key not in absent or value != absent[key]}
         return json.dumps(values, ensure_ascii=False)
 
 
@@ -90,7 +110,10 @@ def parse_instruction(line: str) -> Instruction:
         raise ValueError(f"holds a JSON {type(values).__name__}, expected an object with case, target and text")
     _check_types(values)
     known = {f.name for f in fields(Instruction)}
-    return Instruction(**{key: value for key, value in values.items() if key in known})
+    values = {key: value for key, value in values.items() if key in known}
+    if values.get("checks") is not None:
+        values["checks"] = tuple(Check(**check) for check in values["checks"])
+    return Instruction(**values)
 
 
 def image_digest(case: Case) -> str:
@@ -107,13 +130,19 @@ def _check_types(values: dict[str, Any]) -> None:
     missing = [key for key in ("case", "target", "text") if key not in values]
     if missing:
         raise ValueError(f"lacks {', '.join(missing)}: expected an object with case, target and text")
-    for key in ("case", "target", "text", "writer", "model", "prompt_version", "image_sha256", "created"):
+    for key in ("case", "target", "text", "writer", "model", "prompt_version", "image_sha256", "created", "checked"):
         if not isinstance(values.get(key, ""), str):
             raise ValueError(f"has {key} {values[key]!r}: expected text")
     if not isinstance(values.get("text_before"), str | None):
         raise ValueError(f"has text_before {values['text_before']!r}: expected text or null")
     if not isinstance(values.get("oracle", False), bool):
         raise ValueError(f"has oracle {values['oracle']!r}: expected true or false")
+    checks, expected = values.get("checks"), {f.name for f in fields(Check)}
+    if checks is not None and not (isinstance(checks, list) and all(
+        isinstance(check, dict) and set(check) == expected and all(isinstance(part, str) for part in check.values())
+        for check in checks
+    )):  # fmt: skip
+        raise ValueError(f"has checks that are no list of objects with {', '.join(sorted(expected))}")
     findings = values.get("findings", {})
     if not isinstance(findings, dict) or not all(isinstance(text, str) for text in findings.values()):
         raise ValueError(f"has findings {findings!r}: expected an object of modality and text")

@@ -16,6 +16,7 @@ from zeusseg.case import CaseSource, Target
 from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import write_text
 from zeusseg.instruct.instruction import Instruction, image_digest, parse_instruction, read_instructions
+from zeusseg.instruct.verify import check_file
 from zeusseg.instruct.writers import Writer
 from zeusseg.work import each, notify
 
@@ -48,7 +49,8 @@ def write_instructions(
 
     Cases are read without their labels. Lines that `out` already holds are kept as they are, people's edits
     included, and only what is missing is written. A case, or a target of it, that cannot be read or written about is
-    listed in `failures`; the others go on. What a case has cost of models' calls, tokens and seconds is a row of
+    listed in `failures`; the others go on. The words of a writer with `is_checked` are then checked against the images,
+    and the checks kept in their lines. What a case has cost of models' calls, tokens and seconds is a row of
     `costs_of(out)`. Raises `UsageError` where `out` holds another writer's lines, `BadInputError` where a line of it is
     broken.
     """
@@ -68,6 +70,10 @@ def write_instructions(
             _append(out, "".join(line.to_json() + "\n" for line in lines))
         _append_cost(costs_of(out), case_id, writer.cost_of(case_id))
         written.update({(line.case, line.target): line for line in lines})
+    if writer.is_checked and out.exists():
+        checked, unchecked = check_file(source, out, wanted_cases, progress=progress)
+        written = {(line.case, line.target): line for line in checked}
+        failures = unchecked | failures
     keys = [(case_id, target.name) for case_id in wanted_cases for target in wanted_targets]
     return WrittenInstructions([written[key] for key in keys if key in written], failures, writer.usage_text())
 

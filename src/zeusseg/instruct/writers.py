@@ -42,6 +42,11 @@ class Writer(Protocol):
         """What users should know before it starts, such as that images leave the machine."""
         ...
 
+    @property
+    def is_checked(self) -> bool:
+        """Whether its words are to be checked against the images; measurements need not be."""
+        ...
+
     def usage_text(self) -> str:
         """What was asked of models so far, for people; empty where none was."""
         ...

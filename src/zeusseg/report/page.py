@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeusseg.files import target_file_name, write_text
+from zeusseg.instruct.agreement import agreement
 from zeusseg.metrics.scores import nsd_name
 from zeusseg.report.gallery import Card, build_cards, chosen_scores
-from zeusseg.report.scoring import Score, metric_names
+from zeusseg.report.scoring import PredictionRecord, Score, metric_names
 from zeusseg.report.strip import Dot, strip_plot
 from zeusseg.report.summary import interval, number
 from zeusseg.work import track
@@ -36,6 +37,10 @@ def write_page(evaluation: Evaluation, dataset: Dataset, path: Path, *, pages: b
         n_patients=len({score.patient for score in evaluation.scores}),
         sections=[_section(evaluation, name, cards[name]) for name in evaluation.targets],
         pages=pages,
+        checks=[
+            check for score in evaluation.scores
+            for check in evaluation.records.get(score.case, PredictionRecord()).target(score.target).checks
+        ],
         calibrated=evaluation.overall.calibration["ece"].n_cases > 0,
     )
     write_text(path, content)
@@ -64,7 +69,7 @@ def load_template(name: str) -> Any:
         loader=PackageLoader("zeusseg.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, interval=interval, file_name=target_file_name)
+    environment.filters.update(number=number, interval=interval, file_name=target_file_name, agreement=agreement)
     return environment.get_template(name)
 
 

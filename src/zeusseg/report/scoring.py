@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from zeusseg.case import Mask, Target, Volume
 from zeusseg.errors import BadInputError
+from zeusseg.instruct.instruction import Check
 from zeusseg.metrics import Definitions, brier_score, compute_scores, expected_calibration_error
 from zeusseg.report.masks import PredictedMasks
 
@@ -63,6 +64,7 @@ class TargetRecord:
     empty_reason: str | None = None
     instruction: str = ""
     findings: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def read_prediction_record(folder: Path) -> PredictionRecord:
                 empty_reason=entry.get("empty_reason"),
                 instruction=str(entry.get("instruction") or ""),
                 findings={str(modality): str(text) for modality, text in (entry.get("findings") or {}).items()},
+                checks=tuple(Check(**check) for check in entry.get("checks") or ()),
             )
             for name, entry in content.get("targets", {}).items()
         }

@@ -58,6 +58,8 @@ class LanguageWriter:
     are kept in `store` and never asked for twice; methods may be called from any thread.
     """
 
+    is_checked = True
+
     def __init__(
         self, name: str, model: LanguageModel, union: LanguageModel | None, prompts: Prompts,
         targets: Sequence[Target], store: AnswerStore, *, apart: bool = False,
