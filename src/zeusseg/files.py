@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# It can only be read by setting it, which threads that write files at the same time would see: so once, at the import.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
@@ -20,9 +24,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=".", suffix="".join(path.suffixes[-2:]), dir=path.parent)
     os.close(handle)
     # mkstemp makes private files; what users get back has the permissions that their umask says.
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(name, 0o666 & ~mask)
+    os.chmod(name, 0o666 & ~_UMASK)
     temporary = Path(name)
     try:
         yield temporary

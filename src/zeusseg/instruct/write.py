@@ -57,6 +57,10 @@ def write_instructions(
     wanted_targets = tuple(source.targets if targets is None else targets)
     wanted_cases = tuple(source.case_ids if case_ids is None else case_ids)
     written = {(line.case, line.target): line for line in _resume(out, writer.name)}
+    others = sorted({line.prompt_version for line in written.values()} - {writer.prompt_version})
+    if others:
+        notify(f"{out} holds lines that were written with the prompts {', '.join(others)}, not "
+               f"{writer.prompt_version}; they stay as they are: delete them to have them written anew")  # fmt: skip
     failures: dict[str, str] = {}
     todo = _missing(written, wanted_cases, wanted_targets)
     if todo:

@@ -116,7 +116,7 @@ def _language(kind: str) -> Callable[[str, Order], Writer]:
         if order.pictures not in PICTURES:
             raise UsageError(f"models are shown {' or '.join(PICTURES)}, not {order.pictures!r}")
         model = _model(f"{kind}:{argument}", order)
-        union = None if order.union == "rule" else _model(order.union, order) if order.union else model
+        union = None if order.union == "rule" else _model(order.union, order, model) if order.union else model
         targets = order.targets if order.targets is not None else order.source.targets if order.source else ()
         name = f"{kind}:{argument}" + (f" + {order.union}" if order.union else "")
         return LanguageWriter(
@@ -127,7 +127,7 @@ def _language(kind: str) -> Callable[[str, Order], Writer]:
     return make
 
 
-def _model(spec: str, order: Order) -> LanguageModel:
+def _model(spec: str, order: Order, beside: LanguageModel | None = None) -> LanguageModel:
     kind, _, argument = spec.partition(":")
     url, hash_, model = argument.rpartition("#")
     if kind == "local" and argument:
@@ -137,7 +137,8 @@ def _model(spec: str, order: Order) -> LanguageModel:
     if kind == "server" and hash_ and model:
         from zeusseg.instruct.language.server import ServerModel
 
-        return ServerModel(url, model, concurrency=order.concurrency)
+        shared = beside if isinstance(beside, ServerModel) else None
+        return ServerModel(url, model, concurrency=order.concurrency, beside=shared)
     raise UsageError(f"{spec!r} names no model: expected local:FOLDER_OR_HUB_ID or server:http://HOST:PORT/v1#MODEL")
 
 

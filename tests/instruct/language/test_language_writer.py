@@ -82,7 +82,10 @@ def test_a_persons_edits_are_kept(endpoint, write, tmp_path):
     edited = original[0].edited("the bright spot behind the eye")
     out = tmp_path / "i.jsonl"
     out.write_text("".join(line.to_json() + "\n" for line in [edited, *original[1:]]))
-    assert write().instructions[0] == edited
+    after = write().instructions[0]
+    assert (after.text, after.text_before) == (edited.text, edited.text_before)
+    assert "the bright spot behind the eye" in [check.statement for check in after.checks]
+    assert lines(out)[1:] == [replace(line, created="") for line in original[1:]]
 
 
 @pytest.mark.parametrize(
@@ -376,3 +379,13 @@ def test_like_questions_that_wait_for_each_other_are_asked_once(endpoint, write)
 def test_unknown_pictures_are_refused(write):
     with pytest.raises(UsageError, match="sheet or slices, not 'film'"):
         write(pictures="film")
+
+
+def test_lines_of_other_prompts_stay_and_it_is_said(endpoint, write, tmp_path, capsys):
+    before = write().instructions
+    prompts = tmp_path / "prompts"
+    prompts.mkdir()
+    (prompts / "reading.txt").write_text("version: 9\n---\nWhat is seen?\n")
+    (prompts / "union.txt").write_text("version: 9\n---\nWhat is the instruction for outlining: {instance}. \n")
+    assert write(prompts=prompts).instructions == before
+    assert "they stay as they are" in capsys.readouterr().err

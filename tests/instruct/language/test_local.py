@@ -115,8 +115,14 @@ def test_one_question_that_needs_too_much_memory_is_left_out(taught, monkeypatch
         model.answer(reading(0))
 
 
-def test_an_answer_without_an_end_is_cut_off(untaught):
-    with pytest.raises(UnusableAnswerError, match="cut off after 512 tokens"):
+@pytest.fixture
+def brief(monkeypatch):
+    """A model without an end talks until it is stopped; tests need not wait for that long."""
+    monkeypatch.setattr("zeusseg.instruct.language.local.MOST_TOKENS", 64)
+
+
+def test_an_answer_without_an_end_is_cut_off(untaught, brief):
+    with pytest.raises(UnusableAnswerError, match="cut off after 64 tokens"):
         LocalModel(str(untaught)).answer(reading(0))
 
 
@@ -145,7 +151,7 @@ def test_a_whole_folder_is_written_about_and_a_second_run_asks_nothing(taught, f
     assert costs_of(out).read_text().splitlines() == rows
 
 
-def test_a_model_that_writes_no_json_is_listed_and_nothing_is_written(untaught, folder, tmp_path):
+def test_a_model_that_writes_no_json_is_listed_and_nothing_is_written(untaught, folder, tmp_path, brief):
     out = tmp_path / "i.jsonl"
     writer = make_writer(f"local:{untaught}", source=folder, store=store_of(out), union="rule")
     result = write_instructions(folder, writer, out, case_ids=["anna"], progress=False)

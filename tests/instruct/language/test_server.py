@@ -1,6 +1,8 @@
 """An endpoint that behaves, and every way in which one may not."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -72,7 +74,7 @@ def test_what_does_not_pass_is_said_after_the_last_attempt(endpoint, misbehaviou
         ({"hello": "world"}, "no chat completion"),
         ({"choices": {}}, "no chat completion"),
         (say(7), "no chat completion"),
-        (say("I begin and", finish_reason="length"), "cut off after 512 tokens"),
+        (say("I begin and", finish_reason="length"), "cut off after 2048 tokens"),
         (say(None, message={"refusal": "I cannot help with that."}), "refused: I cannot help"),
         (say("", finish_reason="content_filter"), "refused"),
     ],
@@ -93,6 +95,40 @@ def test_a_wrong_key_or_model_stops_everything(endpoint, status):
     with pytest.raises(UsageError, match=r"refuses the model 'scripted' or the key: .*no such thing"):
         endpoint.model().answer(ASK)
     assert len(endpoint.asked) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_once_it_has_answered_a_refusal_is_of_one_question(endpoint, status):
+    endpoint.script = lambda number, asked: say(GOOD) if number != 2 else Misbehaviour(status)
+    model = endpoint.model()
+    model.answer(ASK)
+    with pytest.raises(BadInputError, match=f"answered {status}"):
+        model.answer(ASK)
+    assert model.answer(ASK).text == GOOD
+
+
+def test_an_endpoint_of_a_model_that_thinks_is_asked_in_its_own_terms(endpoint):
+    wrong = Misbehaviour(400, b'{"error": {"message": "Unsupported parameter: max_tokens"}}')
+    endpoint.script = lambda number, asked: wrong if "max_tokens" in asked else say(GOOD)
+    model = endpoint.model()
+    assert [model.answer(ASK).text for _ in range(2)] == [GOOD, GOOD]
+    assert len(endpoint.asked) == 3
+    assert endpoint.asked[2]["max_completion_tokens"] == 2048
+    assert "temperature" not in endpoint.asked[2]
+    assert "response_format" in endpoint.asked[2]
+
+
+def test_two_models_at_one_endpoint_share_its_limit(endpoint):
+    def slow(number, asked):
+        time.sleep(0.1)
+        return say(GOOD)
+
+    endpoint.script = slow
+    one = endpoint.model(concurrency=2)
+    models = [one, ServerModel(endpoint.url, "other", concurrency=2, beside=one)] * 4
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda model: model.answer(ASK), models))
+    assert endpoint.most_at_once == 2
 
 
 def test_an_endpoint_without_structured_output_is_asked_without_it(endpoint):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from zeusseg.errors import BadInputError
 
-# How long an answer may be; two or three sentences of JSON need a fifth of it.
-MOST_TOKENS = 512
+# How long an answer may be. Two or three sentences of JSON need a hundred; models that think first need the rest.
+MOST_TOKENS = 2048
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 _REFUSAL = re.compile(
     r"(i['\u2019]?m sorry|i am sorry|sorry|i can['\u2019]?t|i cannot|i['\u2019]?m unable|as an ai)\b", re.IGNORECASE

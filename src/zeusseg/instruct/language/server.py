@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import os
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -32,10 +33,14 @@ class ServerModel:
     """Asks an endpoint, with at most `concurrency` calls at a time; any number of threads may call `answer`.
 
     Timeouts, dropped connections, 408, 409, 429 and 5xx are tried again up to `attempts` times, later each time and
-    with jitter, or when the endpoint says so (Retry-After). The key comes from the environment (`KEYS`) alone.
+    with jitter, or when the endpoint says so (Retry-After). The key comes from the environment (`KEYS`) alone. `beside`
+    is another model at the same endpoint: together they make no more calls at a time than one of them.
     """
 
-    def __init__(self, url: str, model: str, *, concurrency: int = 8, timeout: float = 120.0, attempts: int = 5):
+    def __init__(
+        self, url: str, model: str, *, concurrency: int = 8, timeout: float = 120.0, attempts: int = 5,
+        beside: ServerModel | None = None,
+    ):
         try:
             from openai import DefaultHttpxClient, OpenAI
         except ImportError as error:
@@ -55,7 +60,10 @@ class ServerModel:
             base_url=url, api_key=key, timeout=timeout, max_retries=attempts - 1, http_client=client
         )
         self._slots = threading.BoundedSemaphore(concurrency)
-        self._structured = self._several = True
+        if beside is not None and beside.url == url:
+            self._slots = beside._slots
+        self._structured = self._classic = self._several = True
+        self._has_answered = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -80,9 +88,10 @@ class ServerModel:
         try:
             with self._slots:
                 completion = self._ask(request)
-        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
-            raise UsageError(f"{self.url} refuses the model {self.name!r} or the key: {brief(error)}") from error
         except openai.APIStatusError as error:
+            # Once it has answered, key and model are right, and a 403 or 404 is about this question alone.
+            if error.status_code in (401, 403, 404) and not self._has_answered:
+                raise UsageError(f"{self.url} refuses the model {self.name!r} or the key: {brief(error)}") from error
             if len(request.pictures) > 1 and error.status_code in TOO_MUCH:
                 self._several = False
                 raise TooManyPicturesError(f"{self.name} takes one picture at a time: {brief(error)}") from error
@@ -91,27 +100,38 @@ class ServerModel:
             raise BadInputError(f"{self.url} did not answer: {brief(error.__cause__ or error)}") from error
         except (openai.OpenAIError, ValueError) as error:
             raise UnusableAnswerError(f"{self.url} answered no chat completion: {brief(error)}") from error
+        self._has_answered = True
         return _read(completion, self.url, time.monotonic() - started)
 
     def _ask(self, request: Request) -> ChatCompletion:
         import openai
 
+        structured, classic = self._structured, self._classic
+        while True:
+            try:
+                completion = self._client.chat.completions.create(**self._options(request, structured, classic))
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                # What an endpoint does not know, it is asked without; where that works, it is not given it again.
+                if classic and re.search("max_tokens|temperature", str(error)):
+                    classic = False
+                elif structured:
+                    structured = False
+                else:
+                    raise
+            else:
+                self._structured &= structured
+                self._classic &= classic
+                return completion
+
+    def _options(self, request: Request, structured: bool, classic: bool) -> dict[str, Any]:
+        """What a call is made with; endpoints of models that think take another limit and no temperature."""
         content: list[Any] = [{"type": "text", "text": request.text}]
         for picture in request.pictures:
             data = base64.b64encode(picture).decode()
             content.append({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}})
-        options: dict[str, Any] = {
-            "model": self.name, "messages": [{"role": "user", "content": content}], **self.settings,
-        }  # fmt: skip
-        if self._structured:
-            try:
-                return self._client.chat.completions.create(**options, response_format=_schema(request.field))
-            except (openai.BadRequestError, openai.UnprocessableEntityError):
-                # Not every endpoint knows response_format; where it answers without it, it is not given it again.
-                completion = self._client.chat.completions.create(**options)
-                self._structured = False
-                return completion
-        return self._client.chat.completions.create(**options)
+        options: dict[str, Any] = {"model": self.name, "messages": [{"role": "user", "content": content}]}
+        options |= self.settings if classic else {"max_completion_tokens": MOST_TOKENS}
+        return options | ({"response_format": _schema(request.field)} if structured else {})
 
 
 def is_loopback(host: str) -> bool:
