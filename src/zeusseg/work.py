@@ -42,10 +42,24 @@ def notify(text: str | None) -> None:
 
 
 def track(items: Iterable[Item], doing: str, total: int, *, show: bool = True) -> Iterator[Item]:
-    """The items, with a bar on stderr that says `doing`, how many of `total` are done, and the time left."""
+    """The items, with a bar on stderr that says `doing`, how many of `total` are done, the rate, and the time left."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.speed or 0.0
+            return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each" if speed else "")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not show) as bar:
         yield from bar.track(items, total=total, description=doing)

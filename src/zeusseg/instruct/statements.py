@@ -53,7 +53,7 @@ def statements(text: str, modalities: Sequence[str], modality: str | None = None
     found: list[Statement] = []
     spoken_of = modality
     for clause in _clauses(text, modalities):
-        named = [m for m in modalities if _names(m).search(clause)]
+        named = named_modalities(clause, modalities)
         head = next((m for m in named if re.match(rf"(?:{_names(m).pattern})\s*:", clause, re.IGNORECASE)), None)
         spoken_of = head or spoken_of
         about = named[0] if len(named) == 1 else None if named else spoken_of
@@ -61,6 +61,15 @@ def statements(text: str, modalities: Sequence[str], modality: str | None = None
         if statement is not None and statement.is_checkable:
             found.append(statement)
     return found
+
+
+def named_modalities(text: str, modalities: Sequence[str]) -> list[str]:
+    """Those of the modalities that a text names.
+
+    >>> named_modalities("Bright on FLAIR and on T1 after contrast.", ["flair", "t1", "t1ce"])
+    ['flair', 't1ce']
+    """
+    return [modality for modality in modalities if _names(modality).search(text)]
 
 
 def _clauses(text: str, modalities: Sequence[str]) -> list[str]:
@@ -73,7 +82,7 @@ def _by_modality(clause: str, modalities: Sequence[str]) -> list[str]:
     parts: list[str] = []
     has_modality = False
     for piece in re.split(r"(,\s+(?:and\s+)?|\s+and\s+)", clause):
-        names_one = any(_names(modality).search(piece) for modality in modalities)
+        names_one = bool(named_modalities(piece, modalities))
         if parts and not (names_one and has_modality):
             parts[-1] += piece
         else:

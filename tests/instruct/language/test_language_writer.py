@@ -16,7 +16,6 @@ from zeusseg.datasets import load_dataset
 from zeusseg.errors import UsageError
 from zeusseg.instruct.finding import Finding
 from zeusseg.instruct.instruction import read_instructions
-from zeusseg.instruct.language.writer import shortened
 from zeusseg.instruct.write import missing_lines, write_instructions
 from zeusseg.instruct.writers import make_writer, store_of
 from zeusseg.wording import MAX_WORDS, words_of
@@ -322,10 +321,6 @@ def test_a_store_that_cannot_be_written_stops_the_run_at_once(endpoint, write, t
         write(concurrency=1)
     assert len(endpoint.asked) <= 2
 
-
-def test_long_texts_end_with_a_sentence():
-    assert shortened("One two three. Four five six. Seven.", 6) == "One two three. Four five six."
-    assert shortened("One two three four.", 2) == "One two"
 
 
 @pytest.mark.parametrize("spec", ["server:", "server:http://host/v1", "server:http://host/v1#", "server:#m"])

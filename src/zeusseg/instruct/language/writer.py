@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -22,9 +21,10 @@ from zeusseg.instruct.language.answer import (
 from zeusseg.instruct.language.prompts import Prompts
 from zeusseg.instruct.language.sheet import SHEET_VERSION, Sheet, contact_sheet, separate_slices
 from zeusseg.instruct.language.store import AnswerStore, key_of
+from zeusseg.instruct.language.union import side_by_side, united
 from zeusseg.instruct.language.usage import Ledger, Usage
 from zeusseg.instruct.signals import signal_of
-from zeusseg.wording import MAX_WORDS, words_of
+from zeusseg.wording import MAX_WORDS
 
 
 class LanguageModel(Protocol):
@@ -115,17 +115,14 @@ class LanguageWriter:
         """One instruction that names the target and keeps which modality said what, in at most 80 words."""
         definition = f"It is {target.definition.rstrip('. ')}." if target.definition else ""
         if self._union is None:
-            return _side_by_side(findings, target)
+            return side_by_side(findings, target)
         told = "\n".join(f"{signal_of(f.modality).name}: {f.text}" for f in findings.values())
         text = self._prompts.union.format(
             findings=told, instance=target.name, definition=definition, words=MAX_WORDS
         )
         request = Request(text, "instruction")
         answer = self._ask(self._union, request, {"target": target.name}, case_id)
-        answer = shortened(answer, MAX_WORDS)
-        name, said = f" {' '.join(words_of(target.name))} ", f" {' '.join(words_of(answer))} "
-        # The mask decoder has nothing but this text to tell which target is meant.
-        return answer if name in said else shortened(f"Segment the {target.name}. {answer}", MAX_WORDS)
+        return united(answer, findings, target)
 
     def _read(self, case: Case, modality: str) -> str:
         sheet = self._draw(case, modality)
@@ -201,36 +198,3 @@ class LanguageWriter:
 def _asked(model: LanguageModel, request: Request, about: Mapping[str, Any]) -> dict[str, Any]:
     """All that an answer follows from. The pictures follow from image, modality and the way sheets are drawn."""
     return {**about, "model": model.name, "settings": dict(model.settings), "text": request.text}
-
-
-def shortened(text: str, words: int) -> str:
-    """The text up to the last sentence that fits into so many words; a first sentence that is too long is cut.
-
-    >>> shortened("Segment the lesion. It is bright. It is large.", 6)
-    'Segment the lesion. It is bright.'
-    """
-    kept: list[str] = []
-    for sentence in re.split(r"(?<=[.!?])\s+", text.strip()):
-        if len(words_of(" ".join([*kept, sentence]))) > words:
-            break
-        kept.append(sentence)
-    whole = " ".join(kept)
-    if whole:
-        return whole
-    parts = text.split()
-    while len(words_of(" ".join(parts))) > words:
-        parts.pop()
-    return " ".join(parts)
-
-
-def _side_by_side(findings: Mapping[str, Finding], target: Target) -> str:
-    """The target's name and definition, then each modality's finding, all with the same share of the words."""
-    task = f"Segment the {target.name}: {target.definition.rstrip('. ')}." if target.definition else ""
-    task = shortened(task or f"Segment the {target.name}.", MAX_WORDS)
-    left = MAX_WORDS - len(words_of(task))
-    told = []
-    for place, finding in enumerate(findings.values()):
-        named = shortened(f"{signal_of(finding.modality).name}: {finding.text}", left // (len(findings) - place))
-        left -= len(words_of(named))
-        told.append(named)
-    return " ".join([task, *told]).strip()
