@@ -14,7 +14,8 @@ from zeusseg.errors import UsageError
 from zeusseg.inference.load import load_model
 from zeusseg.inference.predict import multilabel_map, predict
 from zeusseg.inference.segment import SegmentedTarget, segment
-from zeusseg.instruct.instruction import Instruction
+from zeusseg.instruct.instruction import Check, Instruction
+from zeusseg.report.scoring import read_prediction_record
 
 
 def record(folder) -> dict:
@@ -90,6 +91,16 @@ def test_an_instruction_file_is_followed_and_cases_without_a_line_are_listed(run
     assert predicted.done == [first]
     assert "no instruction" in predicted.failures[second]
     assert (tmp_path / "out" / first / "cyst.nii.gz").exists()
+
+
+def test_what_the_image_says_of_the_words_goes_with_the_mask(run, phantoms, tmp_path):
+    case_id = phantoms.case_ids[0]
+    checks = (Check("flair", "On the left", "side", "left", "right", "differs"),)
+    line = Instruction(case_id, phantoms.targets[0].name, "the lesion on the left", checks=checks)
+    (tmp_path / "i.jsonl").write_text(line.to_json() + "\n")
+    predict(run, phantoms, tmp_path / "out", case_ids=[case_id], instructions=tmp_path / "i.jsonl", progress=False)
+    record = read_prediction_record(tmp_path / "out" / case_id)
+    assert record.target(phantoms.targets[0].name).checks == checks
 
 
 def test_oracle_text_is_refused(run, phantoms, tmp_path):
