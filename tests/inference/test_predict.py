@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -97,6 +98,7 @@ def test_what_the_image_says_of_the_words_goes_with_the_mask(run, phantoms, tmp_
     case_id = phantoms.case_ids[0]
     checks = (Check("flair", "On the left", "side", "left", "right", "differs"),)
     line = Instruction(case_id, phantoms.targets[0].name, "the lesion on the left", checks=checks)
+    line = replace(line, checked=line.words_digest)
     (tmp_path / "i.jsonl").write_text(line.to_json() + "\n")
     predict(run, phantoms, tmp_path / "out", case_ids=[case_id], instructions=tmp_path / "i.jsonl", progress=False)
     record = read_prediction_record(tmp_path / "out" / case_id)

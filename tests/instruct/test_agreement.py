@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from zeusseg.datasets.phantom import make_phantom
-from zeusseg.instruct.agreement import agreement, check, words_digest
+from zeusseg.instruct.agreement import agreement, check
 from zeusseg.instruct.finding import FindingAttributes, Outlier
 from zeusseg.instruct.instruction import Check, Instruction, parse_instruction
 from zeusseg.instruct.measured import MeasuredWriter
@@ -78,6 +78,27 @@ def test_in_a_picture_left_and_up_are_the_pictures_own():
     assert "size" not in verdicts("A lesion of 3 cm.", shown)
 
 
+def test_in_a_volume_the_pictures_left_is_not_the_patients():
+    assert verdicts("A bright area on the right side of the picture, upper part.", image(AREA)) == {"signal": "agrees"}
+
+
+def test_a_crop_has_no_sides_of_the_body():
+    crop = image(AREA, frame="crop")
+    assert verdicts("A bright area on the right.", crop) == {"signal": "agrees"}
+    assert verdicts("No lesion on the left.", crop) == {}
+    assert verdicts("No lesion.", crop) == {"presence": "differs"}
+
+
+def test_what_the_definition_says_is_not_said_of_this_image():
+    definition = "A dark area that lies on the right, at the back of the brain."
+    line = Instruction("c", "lesion", f"Segment the lesion: {definition} FLAIR: A bright area on the left.")
+    measured = {"flair": image(AREA)}
+    assert [(c.about, c.verdict) for c in check(line, measured, definition)] == [
+        ("signal", "agrees"), ("side", "agrees"),
+    ]  # fmt: skip
+    assert "differs" in [c.verdict for c in check(line, measured)]
+
+
 def test_without_spacing_millimetres_are_not_checked():
     assert verdicts("A lesion of 3 cm.", image(AREA, spacing_known=False)) == {}
 
@@ -127,17 +148,17 @@ def test_what_measured_writes_agrees_with_what_it_measured_and_mirrored_it_does_
 
 def test_counts_are_for_people():
     checks = [Check("flair", "s", "side", "left", "right", verdict) for verdict in ("agrees", "differs", "not found")]
-    assert agreement(checks) == "1 of 3 statements agree with the image; 1 differs, 1 not found"
-    assert agreement(checks[:1]) == "1 of 1 statements agree with the image"
+    assert agreement(checks) == "1 of 3 details agree with the image; 1 differs, 1 not found"
+    assert agreement(checks[:1]) == "1 of 1 details agree with the image"
     assert agreement(()) == agreement(None) == ""
 
 
 def test_checks_survive_the_file_and_belong_to_their_words():
     line = Instruction("c", "lesion", "It is on the left.", findings={"flair": "On the left."})
     made = (Check("flair", "s", "side", "left", "right", "differs"),)
-    checked = replace(line, checks=made, checked=words_digest(line))
+    checked = replace(line, checks=made, checked=line.words_digest)
     assert parse_instruction(checked.to_json()) == checked
-    assert words_digest(checked) == checked.checked
-    assert words_digest(checked.edited("It is on the right.")) != checked.checked
+    assert checked.own_checks == made
+    assert checked.edited("It is on the right.").own_checks is None
     with pytest.raises(ValueError, match="checks that are no list"):
         parse_instruction('{"case": "c", "target": "t", "text": "", "checks": [{"about": 1}]}')

@@ -66,6 +66,27 @@ def test_what_cannot_be_taken_is_listed_and_the_rest_is_taken(out, tmp_path):
     assert "text is empty" in taken.failures["anna, edge"]
 
 
+def test_what_somebody_else_corrected_meanwhile_is_not_overwritten(out, tmp_path):
+    take_corrections(out, corrected(tmp_path, ("bert", "lesion", "Dark.")))
+    older = tmp_path / "older.jsonl"
+    older.write_text('{"case": "bert", "target": "lesion", "text": "Grey.", "before": "Bright."}\n')
+    taken = take_corrections(out, older)
+    assert taken.changed == 0
+    assert "says other words by now: 'Dark.'" in taken.failures["bert, lesion"]
+    assert read_instructions(out)[2].text == "Dark."
+
+
+def test_a_mark_in_front_and_fields_of_others_are_no_trouble(out, tmp_path):
+    out.write_text(out.read_text().replace('"case": "anna"', '"reviewer": "X", "case": "anna"'))
+    file = tmp_path / "corrected.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"case": "anna", "target": "edge", "text": "The rim."}\r\n')
+    assert take_corrections(out, file).changed == 1
+    assert out.read_text().count('"reviewer": "X"') == 2
+    file.write_text('{"case": "anna", "target": "edge", "text": "half \\ud83d"}\n')
+    with pytest.raises(BadInputError, match="half of a character"):
+        take_corrections(out, file)
+
+
 def test_a_broken_file_changes_nothing(out, tmp_path):
     content = out.read_bytes()
     broken = tmp_path / "corrected.jsonl"

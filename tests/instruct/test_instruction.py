@@ -36,7 +36,8 @@ def test_an_edit_keeps_the_writers_first_text(tmp_path):
 def test_case_target_and_text_are_enough_for_a_line_written_by_hand(tmp_path):
     path = tmp_path / "i.jsonl"
     path.write_text('{"case": "a", "target": "liver", "text": "", "mood": "good"}\n')
-    assert read_instructions(path) == [Instruction("a", "liver", "")]
+    assert read_instructions(path) == [Instruction("a", "liver", "", others={"mood": "good"})]
+    assert json.loads(read_instructions(path)[0].to_json())["mood"] == "good"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def probed(likenesses):
         ([(1, 5), (2, 6), (0, 4)], False),  # 0.4 nearer to real images in every case
         ([(5, 1), (6, 2), (4, 0)], True),
         ([(5, 5), (6, 6)], True),
+        ([(5, 1), (2, 4), (6, 5), (4, 5)], None),  # nearer to noise on average, but by chance perhaps
         ([(1, 9), (5, 3), (2, 3), (6, 4)], None),  # nearer on average, but by chance perhaps
         ([(1, 5)], None),  # one case says nothing of others
     ],

@@ -1,5 +1,7 @@
 """Lines of an instruction file are checked against their images, and what was found is kept in them."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,22 @@ def test_checks_of_many_cases_are_kept_as_they_are_made(folder, out, monkeypatch
     )
     check_file(folder, out, folder.case_ids, progress=False)
     np.testing.assert_array_equal(kept, [2, 3, 4])
+
+
+def test_what_people_change_meanwhile_stays(folder, out, monkeypatch):
+    from zeusseg.instruct import verify
+
+    measure = verify.measure
+
+    def edited_meanwhile(volume, **options):
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        lines[1] |= {"text": "Outline the edge of the lesion on the right.", "reviewer": "Dr. X"}
+        new = [{"case": "dora", "target": "lesion", "text": "new"}] if len(lines) == 4 else []
+        out.write_text("".join(json.dumps(line) + "\n" for line in [*lines, *new]))
+        return measure(volume, **options)
+
+    monkeypatch.setattr(verify, "measure", edited_meanwhile)
+    lines, _ = check_file(folder, out, ["anna"], progress=False)
+    assert [line.case for line in lines] == ["anna", "anna", "cora", "bert", "dora"]
+    assert verdicts(lines)["anna", "edge"] == {"side": "agrees"}
+    assert json.loads(out.read_text().splitlines()[1])["reviewer"] == "Dr. X"

@@ -34,9 +34,9 @@ def test_instructions_are_text_and_never_markup(page):
 
 def test_what_the_image_says_of_the_words_is_shown(page):
     words = " ".join(" ".join(page.words).split())
-    assert "1 of 2 statements agree with the image; 1 differs" in words
+    assert "1 of 2 details agree with the image; 1 differs" in words
     assert "t2 , side: said left, measured right" in words
-    assert "1 of 2 statements of the instructions agree with the images" in words
+    assert "1 of 2 details that the words state agree with the images" in words
 
 
 def test_links_from_dots_lead_to_cards(page):

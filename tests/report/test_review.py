@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -30,6 +31,7 @@ def out(tmp_path):
         Instruction("p1_a", "core", "Find the core.", {"t1": "On the left. It is bright."}, text_before="The core."),
         Instruction("p2_a", "lesion", "Say \"hello\" to it.", {"t1": "Dark."}, checks=CHECKS[1:2]),
     ]
+    lines = [replace(line, checked=line.words_digest) for line in lines]
     path = tmp_path / "i.jsonl"
     path.write_text("".join(line.to_json() + "\n" for line in lines))
     return path
@@ -62,7 +64,7 @@ def test_what_differs_is_said_where_it_was_said(page):
         words.index("instruction , presence: said nothing, measured a bright area"),
     )
     assert finding < words.index("Find <b>it</b>") < instruction
-    assert "1 of 2 statements agree with the image; 1 differs" in words
+    assert "1 of 2 details agree with the image; 1 differs" in words
     assert [found["data-doubtful"] for found in Page(page.read_text()).having("article")] == ["1", "0"]
 
 
@@ -115,7 +117,7 @@ def test_a_browser_saves_what_was_corrected_and_the_file_comes_back(page, out, t
     title = next(word for word in shown.words if word.startswith("saved "))
     saved = base64.b64decode(title.removeprefix("saved ")).decode()
     assert [json.loads(line) for line in saved.splitlines()] == [
-        {"case": "p1_a", "target": "lesion", "text": 'Find "this".'}
+        {"case": "p1_a", "target": "lesion", "text": 'Find "this".', "before": "Find <b>it</b> & more."}
     ]
     assert "1 changed, not saved in the instruction file yet" in " ".join(shown.words)
     corrected = tmp_path / "corrected.jsonl"

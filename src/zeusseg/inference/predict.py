@@ -164,7 +164,7 @@ def _predict_case(
             "empty_reason": found.empty_reason,
             "instruction": line.text,
             "findings": dict(line.findings),
-            "checks": None if line.checks is None else [asdict(check) for check in line.checks],
+            "checks": None if line.own_checks is None else [asdict(check) for check in line.own_checks],
             "file": file.name,
             "voxels": int(found.mask.sum()),
         }

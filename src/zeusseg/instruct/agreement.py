@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from zeusseg.instruct.finding import FindingAttributes, Outlier
 from zeusseg.instruct.instruction import Check, Instruction
 from zeusseg.instruct.signals import signal_of
 from zeusseg.instruct.statements import Statement, statements
+from zeusseg.wording import words_of
 
 # Sizes agree within this factor: texts round, and a drawn diameter is not that of a ball of the same volume.
 SIZE_FACTOR = 1.5
@@ -17,6 +16,8 @@ SIZE_FACTOR = 1.5
 SMALL_SHARE, NOT_SMALL_SHARE = 0.02, 0.06
 LARGE_SHARE, NOT_LARGE_SHARE = 0.03, 0.005
 ALIKE_BELOW = 0.5
+# A clause with more than this share of its words in a target's definition repeats the definition.
+DEFINITION_SHARE = 0.6
 INSTRUCTION = "instruction"
 
 Verdict = str
@@ -24,32 +25,33 @@ Verdict = str
 Compared = tuple[str, str, Verdict]
 
 
-def check(line: Instruction, measured: Mapping[str, FindingAttributes]) -> tuple[Check, ...]:
+def check(line: Instruction, measured: Mapping[str, FindingAttributes], definition: str = "") -> tuple[Check, ...]:
     """Check every statement of a line's findings and text against what was measured in its modalities.
 
     Each statement is held against the measured area that it fits best; one of the text that names no modality against
-    the modality that it fits best.
+    the modality that it fits best. What the text takes from the target's `definition` is not about this image.
     """
-    names = tuple(measured)
-    places = [(modality, text) for modality, text in line.findings.items() if modality in measured]
     found: list[Check] = []
-    for modality, text in places:
-        found += _checks(modality, statements(text, (), modality), measured)
-    return (*found, *_checks(INSTRUCTION, statements(line.text, names), measured))
+    for modality, text in line.findings.items():
+        if modality in measured:
+            found += _checks(modality, statements(text, (), modality), measured)
+    told = [s for s in statements(line.text, tuple(measured)) if not _is_of(s.text, definition)]
+    return (*found, *_checks(INSTRUCTION, told, measured))
 
 
-def words_digest(line: Instruction) -> str:
-    """A digest of the words that a line's checks are of: where it is another, they are of words that are gone."""
-    return hashlib.sha256(json.dumps([line.text, dict(line.findings)]).encode()).hexdigest()[:16]
+def _is_of(clause: str, definition: str) -> bool:
+    """Whether most words of a clause stand in a definition."""
+    words = words_of(clause)
+    return bool(words) and len(set(words) & set(words_of(definition))) >= DEFINITION_SHARE * len(set(words))
 
 
 def agreement(checks: Sequence[Check] | None) -> str:
-    """Counts for people: "5 of 7 statements agree with the image; 1 differs, 1 not found"; empty without checks."""
+    """Counts for people: "5 of 7 details agree with the image; 1 differs, 1 not found"; empty without checks."""
     if not checks:
         return ""
     counts = {verdict: sum(c.verdict == verdict for c in checks) for verdict in ("agrees", "differs", "not found")}
     against = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("differs", "not found") if counts[verdict])
-    return f"{counts['agrees']} of {len(checks)} statements agree with the image" + (f"; {against}" if against else "")
+    return f"{counts['agrees']} of {len(checks)} details agree with the image" + (f"; {against}" if against else "")
 
 
 def _checks(place: str, told: Iterable[Statement], measured: Mapping[str, FindingAttributes]) -> Iterator[Check]:
@@ -58,7 +60,7 @@ def _checks(place: str, told: Iterable[Statement], measured: Mapping[str, Findin
         names = [statement.modality] if statement.modality else list(measured)
         by_image = [_compare(statement, image, str(name)) for name, image in zip(names, images, strict=True)]
         if statement.absent:  # said of all images at once: the one that shows something decides
-            against = (found for found in by_image if found["presence"][2] == "differs")
+            against = (found for found in by_image if found and found["presence"][2] == "differs")
             best = next(against, by_image[0])
         else:
             best = max(by_image, key=_fit)
@@ -73,13 +75,15 @@ def _compare(statement: Statement, image: FindingAttributes, modality: str) -> d
             return {}
         alike = image.asymmetry < ALIKE_BELOW
         return {"symmetry": ("alike", "alike" if alike else "not alike", _verdict(alike))}
+    if statement.absent and statement.side is not None and image.frame == "crop":
+        return {}
     if statement.absent:
         against = [outlier for outlier in image.outliers if _is_meant(statement, outlier, image)]
         seen = _area(against[0], image, modality) if against else "nothing stands out"
         return {"presence": ("nothing", seen, _verdict(not against))}
     if not image.outliers:
         return {"presence": ("an area", "nothing stands out", "not found")}
-    if statement.side == "both":
+    if statement.side == "both" and image.frame != "crop":
         sides = {_side(outlier, image) for outlier in image.outliers}
         return {"side": ("both", " and ".join(sorted(sides)), _verdict({"left", "right"} <= sides))}
     return max((_compare_area(statement, outlier, image, modality) for outlier in image.outliers), key=_fit)
@@ -93,18 +97,27 @@ def _compare_area(
         signal = signal_of(modality)
         said, seen = (signal.bright if p == "bright" else signal.dark for p in (statement.polarity, outlier.polarity))
         found["signal"] = (said, seen, _verdict(statement.polarity == outlier.polarity))
+    found.update(_places(statement, outlier, image))
+    found.update(_sizes(statement, outlier, image))
+    return found
+
+
+def _places(statement: Statement, outlier: Outlier, image: FindingAttributes) -> Iterator[tuple[str, Compared]]:
+    """Side, front or back, and height. A crop has no sides of the body; and where the places of a text are those of the
+    picture, they are the patient's neither left to right nor up and down, unless the image is but a picture."""
+    if statement.of_picture and image.frame != "picture":
+        return
     side = _side(outlier, image)
     # What lies near the midline may be said to be on the side that it leans to.
-    if statement.side is not None and (side != "midline" or statement.side == "midline"):
-        found["side"] = (statement.side, side, _verdict(statement.side == side))
+    told = statement.side == "midline" or side != "midline"
+    if statement.side is not None and told and image.frame != "crop":
+        yield "side", (statement.side, side, _verdict(statement.side == side))
     thirds = [("height", *_height(statement, outlier, image))]
     if image.frame != "picture":
         thirds.append(("front or back", statement.anterior_posterior, outlier.anterior_posterior))
     for about, said_third, seen_third in thirds:
         if said_third is not None and seen_third != "middle":
-            found[about] = (said_third, seen_third, _verdict(said_third == seen_third))
-    found.update(_sizes(statement, outlier, image))
-    return found
+            yield about, (said_third, seen_third, _verdict(said_third == seen_third))
 
 
 def _sizes(statement: Statement, outlier: Outlier, image: FindingAttributes) -> Iterator[tuple[str, Compared]]:

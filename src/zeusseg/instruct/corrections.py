@@ -21,7 +21,8 @@ def take_corrections(out: Path, corrected: Path) -> Corrections:
     """Put the texts of `corrected` into the lines of `out`; what a writer had written is kept in `text_before`.
 
     `corrected` is an instruction file, or has only `case`, `target` and `text` in each line, for all or for some of the
-    lines. What is the same already is left as it is. Raises `BadInputError` where either file cannot be read.
+    lines. What is the same already is left as it is. A line that says what it was `before` is taken only where it still
+    is: somebody else may have corrected it since. Raises `BadInputError` where either file cannot be read.
     """
     lines = {(line.case, line.target): line for line in read_instructions(out)}
     changed, failures = 0, {}
@@ -32,6 +33,8 @@ def take_corrections(out: Path, corrected: Path) -> Corrections:
             failures[f"{line.case}, {line.target}"] = f"{out} has no line for it"
         elif not line.text.strip() and known.text.strip():
             failures[f"{line.case}, {line.target}"] = f"its text is empty: to be rid of the line, delete it in {out}"
+        elif line.text != known.text and line.others.get("before", known.text) != known.text:
+            failures[f"{line.case}, {line.target}"] = f"{out} says other words by now: {known.text!r}"
         elif line.text != known.text:
             lines[key] = known.edited(line.text)  # its checks are of other words now; the next check makes them anew
             changed += 1

@@ -38,7 +38,8 @@ class Instruction:
     `findings` maps a modality to what was seen in it; `image_sha256` identifies the images that were looked at;
     `oracle` marks text made from a reference mask; `created` is ISO 8601 in UTC; `text_before` is what a writer had
     written before a person edited `text`. `checks` are the statements that were checked against the image (None: not
-    checked), and `checked` the digest of the words that they are of.
+    checked), and `checked` the digest of the words that they are of. `others` are fields of the file that somebody else
+    put there; they are kept.
     """
 
     case: str
@@ -54,6 +55,18 @@ class Instruction:
     text_before: str | None = None
     checks: tuple[Check, ...] | None = None
     checked: str = ""
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def words_digest(self) -> str:
+        """A digest of text and findings: where `checked` is another, the checks are of words that are gone."""
+        words = json.dumps([self.text, dict(self.findings)])
+        return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+    @property
+    def own_checks(self) -> tuple[Check, ...] | None:
+        """The checks of these very words; None where they were not checked, or edited since."""
+        return self.checks if self.checked == self.words_digest else None
 
     def edited(self, text: str) -> Instruction:
         """The same instruction in a person's words; the writer's own words are kept in `text_before`.
@@ -67,7 +80,7 @@ class Instruction:
         """One line of the instruction file, without the line break."""
         absent = {"text_before": None, "checks": None, "checked": ""}
         values = {key: value for key, value in asdict(self).items() if key not in absent or value != absent[key]}
-        return json.dumps(values, ensure_ascii=False)
+        return json.dumps(values | values.pop("others"), ensure_ascii=False)
 
 
 def read_instructions(path: Path) -> list[Instruction]:
@@ -77,7 +90,7 @@ def read_instructions(path: Path) -> list[Instruction]:
     target, and where the file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # some editors put a mark in front
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"{path}: cannot be read as an instruction file ({error})") from error
     instructions: list[Instruction] = []
@@ -109,11 +122,16 @@ def parse_instruction(line: str) -> Instruction:
     if not isinstance(values, dict):
         raise ValueError(f"holds a JSON {type(values).__name__}, expected an object with case, target and text")
     _check_types(values)
-    known = {f.name for f in fields(Instruction)}
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"holds half of a character ({error.object[error.start : error.end]!r})") from error
+    known = {f.name for f in fields(Instruction)} - {"others"}
+    others = {key: value for key, value in values.items() if key not in known}
     values = {key: value for key, value in values.items() if key in known}
     if values.get("checks") is not None:
         values["checks"] = tuple(Check(**check) for check in values["checks"])
-    return Instruction(**values)
+    return Instruction(**values, others=others)
 
 
 def image_digest(case: Case) -> str:

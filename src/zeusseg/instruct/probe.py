@@ -83,10 +83,8 @@ class Probe:
         gaps = self.nearer_to_patients()
         if not gaps:
             return None
-        if np.mean(gaps) <= 0:
-            return True
-        low, _ = bootstrap_interval(gaps)
-        return False if low > 0 else None
+        low, high = bootstrap_interval(gaps)
+        return True if high <= 0 else False if low > 0 else None
 
     def to_text(self) -> str:
         """Counts, each with its n, and what follows from them."""

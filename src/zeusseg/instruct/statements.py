@@ -19,7 +19,8 @@ class Statement:
     """What one clause states of one modality (None: it names none). What it does not state is None.
 
     `absent`: nothing (of that polarity, on that side) is there; `alike`: the two sides are. `diameter_mm` is the
-    geometric mean of what is given; `share` is of the whole picture (0 to 1); `extent` is "small" or "large".
+    geometric mean of what is given; `share` is of the whole picture (0 to 1); `extent` is "small" or "large";
+    `of_picture`: places are those of the picture that was looked at, not of the patient.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Statement:
     superior_inferior: str | None = None
     diameter_mm: float | None = None
     share: float | None = None
+    of_picture: bool = False
     extent: str | None = None
 
     @property
@@ -56,8 +58,9 @@ def statements(text: str, modalities: Sequence[str], modality: str | None = None
         named = named_modalities(clause, modalities)
         head = next((m for m in named if re.match(rf"(?:{_names(m).pattern})\s*:", clause, re.IGNORECASE)), None)
         spoken_of = head or spoken_of
-        about = named[0] if len(named) == 1 else None if named else spoken_of
-        statement = _state(clause, about)
+        if len(named) > 1:  # of either, or of both: it does not say
+            continue
+        statement = _state(clause, named[0] if named else spoken_of, (*modalities, *([modality] if modality else ())))
         if statement is not None and statement.is_checkable:
             found.append(statement)
     return found
@@ -73,7 +76,9 @@ def named_modalities(text: str, modalities: Sequence[str]) -> list[str]:
 
 
 def _clauses(text: str, modalities: Sequence[str]) -> list[str]:
-    clauses = [clause.strip() for clause in patterns.SPLIT.split(text) if clause and clause.strip()]
+    sentences = [sentence for sentence in patterns.SENTENCE_END.split(text.strip()) if sentence]
+    plain = [sentence for sentence in sentences if not patterns.EXCEPTION_FIRST.search(sentence)]
+    clauses = [clause.strip() for sentence in plain for clause in patterns.SPLIT.split(sentence) if clause.strip()]
     return [part for clause in clauses for part in _by_modality(clause, modalities)]
 
 
@@ -103,31 +108,51 @@ def _names(modality: str) -> re.Pattern[str]:
     return re.compile(rf"{ahead}\b(?:{pattern})(?:-weighted|w)?\b{behind}", re.IGNORECASE)
 
 
-def _state(clause: str, modality: str | None) -> Statement | None:
-    nothing = patterns.NOTHING.search(clause)
-    if nothing is None and patterns.NEGATION.search(clause):
+def _state(clause: str, modality: str | None, modalities: Sequence[str]) -> Statement | None:
+    if patterns.EXCEPTION.search(clause):
         return None
+    bare = _bare(clause, modalities)
+    nothing = patterns.NOTHING.search(bare)
     if nothing is not None:
-        if patterns.MORE.search(clause):  # "no other lesion" says that there is one
-            return None
-        side, polarity = _side(clause), _polarity(clause, modality)
-        if polarity is None and patterns.ENHANCING.search(nothing[0]):  # not what an image without contrast can show
-            return None
-        return Statement(
-            clause, modality, absent=True, polarity=polarity, side=side if side in ("left", "right") else None
-        )
-    if patterns.ALIKE.search(clause):
-        return Statement(clause, modality, alike=True)
-    polarity = _polarity(clause, modality)
-    if not (patterns.NOUN.search(clause) or (polarity is not None and not patterns.ANATOMY.search(clause))):
+        return _absence(clause, bare, nothing, modality)
+    if patterns.NEGATION.search(bare):
         return None
+    if patterns.ALIKE.search(bare):
+        return Statement(clause, modality, alike=True)
+    relation = patterns.RELATION.search(bare)
+    bare = bare if relation is None else bare[: relation.start()]
+    polarity = _polarity(bare, modality)
+    if not (patterns.NOUN.search(bare) or (polarity is not None and not patterns.ANATOMY.search(bare))):
+        return None
+    placed = patterns.NAMES_OF_PARTS.sub(" ", bare)
     return Statement(
-        clause, modality, polarity=polarity, side=_side(clause),
-        anterior_posterior=_only(patterns.ANTERIOR_POSTERIOR, clause),
-        superior_inferior=_only(patterns.SUPERIOR_INFERIOR, clause),
-        diameter_mm=_diameter_mm(clause), share=_share(clause),
-        extent=_only(patterns.EXTENTS, clause),
+        clause, modality, polarity=polarity, side=_side(placed),
+        anterior_posterior=_only(patterns.ANTERIOR_POSTERIOR, placed),
+        superior_inferior=_only(patterns.SUPERIOR_INFERIOR, placed),
+        of_picture=bool(patterns.OF_PICTURE.search(bare)), diameter_mm=_diameter_mm(bare), share=_share(bare),
+        extent=_only(patterns.EXTENTS, bare),
     )  # fmt: skip
+
+
+def _bare(clause: str, modalities: Sequence[str]) -> str:
+    """The clause without the names of modalities, which may hold words of their own ("contrast-enhanced T1")."""
+    for modality in modalities:
+        named = rf"(?:(?:on|in|at) )?(?:the )?{_names(modality).pattern}(?: images?)?:?"
+        clause = re.sub(named, " ", clause, flags=re.IGNORECASE)
+    return " ".join(clause.split())
+
+
+def _absence(clause: str, bare: str, nothing: re.Match[str], modality: str | None) -> Statement | None:
+    """That nothing is there, of a polarity or on a side; None where it is narrowed down to what is not measured."""
+    beside = f"{bare[: nothing.start()]} {bare[nothing.end() :]}"
+    if re.search(r"\w", patterns.BESIDE_NOTHING.sub(" ", beside)):
+        return None
+    side, polarity = _side(bare), _polarity(bare, modality)
+    if side in ("both", "midline") or (side is not None and patterns.OF_PICTURE.search(bare)):
+        return None
+    if polarity is None and patterns.ENHANCING.search(nothing[0]):  # not what an image without contrast can show
+        return None
+    return Statement(clause, modality, absent=True, polarity=polarity, side=side)
 
 
 def _polarity(clause: str, modality: str | None) -> Polarity | None:
@@ -146,7 +171,7 @@ def _side(clause: str) -> str | None:
 
 def _diameter_mm(clause: str) -> float | None:
     found = patterns.SIZE.search(clause)
-    if found is None:
+    if found is None or patterns.NO_SIZE_BEFORE.search(clause[: found.start()]):
         return None
     numbers = [float(number.replace(",", ".")) for number in re.findall(patterns.NUMBER, found[1])]
     product = 1.0

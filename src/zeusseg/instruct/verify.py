@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from zeusseg.case import CaseSource
+from zeusseg.case import CaseSource, Target
 from zeusseg.errors import BadInputError
 from zeusseg.files import write_text
-from zeusseg.instruct.agreement import check, words_digest
+from zeusseg.instruct.agreement import check
 from zeusseg.instruct.finding import FindingAttributes
 from zeusseg.instruct.instruction import Instruction, read_instructions
 from zeusseg.instruct.measure import measure
@@ -21,21 +21,22 @@ KEPT_EVERY = 100
 
 
 def check_file(
-    source: CaseSource, out: Path, case_ids: Sequence[str], *, only_checked: bool = False, progress: bool = True
+    source: CaseSource, out: Path, case_ids: Sequence[str], *, targets: Sequence[Target] | None = None,
+    only_checked: bool = False, progress: bool = True,
 ) -> tuple[list[Instruction], dict[str, str]]:
     """Check the lines of these cases whose words have no checks yet; return all lines of the file.
 
-    `only_checked` leaves out lines that never were checked, such as those of the writer `measured`.
-    The second value says, by case, why one could not be checked. Lines are read without labels, and the file is
-    replaced as a whole, so a kill leaves either state.
+    `targets` (the source's own, where none are given) say by their definitions what is not about the image.
+    `only_checked` leaves out files of which nothing was checked, such as those of the writer `measured`. The second
+    value says, by case, why one could not be checked. Cases are read without labels. The file is replaced as a whole,
+    so a kill leaves either state, and read again right before, so that what people change meanwhile stays.
     """
     lines = read_instructions(out)
     wanted = set(case_ids)
-    unchecked = [
-        line.case for line in lines
-        if line.case in wanted and line.checked != words_digest(line) and (line.checked or not only_checked)
-    ]  # fmt: skip
-    todo = list(dict.fromkeys(unchecked))
+    if only_checked and not any(line.checked for line in lines):
+        return lines, {}
+    todo = list(dict.fromkeys(line.case for line in lines if line.case in wanted and line.own_checks is None))
+    definitions = {t.name: t.definition for t in (source.targets if targets is None else targets)}
     failures: dict[str, str] = {}
     found: dict[str, dict[str, FindingAttributes]] = {}
     for number, (case_id, measured) in enumerate(
@@ -46,7 +47,10 @@ def check_file(
         else:
             found[case_id] = measured
         if found and (number % KEPT_EVERY == 0 or number == len(todo)):
-            lines = [_checked(line, found[line.case]) if line.case in found else line for line in lines]
+            lines = [
+                _checked(line, found[line.case], definitions) if line.case in found else line
+                for line in read_instructions(out)
+            ]
             write_text(out, "".join(line.to_json() + "\n" for line in lines))
             found = {}
     return lines, failures
@@ -64,5 +68,9 @@ def _measure(source: CaseSource, case_id: str) -> dict[str, FindingAttributes] |
         return f"its words could not be checked: {error}"
 
 
-def _checked(line: Instruction, measured: dict[str, FindingAttributes]) -> Instruction:
-    return replace(line, checks=check(line, measured), checked=words_digest(line))
+def _checked(
+    line: Instruction, measured: dict[str, FindingAttributes], definitions: dict[str, str]
+) -> Instruction:
+    return replace(
+        line, checks=check(line, measured, definitions.get(line.target, "")), checked=line.words_digest
+    )

@@ -57,10 +57,7 @@ def write_instructions(
     wanted_targets = tuple(source.targets if targets is None else targets)
     wanted_cases = tuple(source.case_ids if case_ids is None else case_ids)
     written = {(line.case, line.target): line for line in _resume(out, writer.name)}
-    others = sorted({line.prompt_version for line in written.values()} - {writer.prompt_version})
-    if others:
-        notify(f"{out} holds lines that were written with the prompts {', '.join(others)}, not "
-               f"{writer.prompt_version}; they stay as they are: delete them to have them written anew")  # fmt: skip
+    _tell_of_others(out, list(written.values()), writer)
     failures: dict[str, str] = {}
     todo = _missing(written, wanted_cases, wanted_targets)
     if todo:
@@ -75,11 +72,23 @@ def write_instructions(
         _append_cost(costs_of(out), case_id, writer.cost_of(case_id))
         written.update({(line.case, line.target): line for line in lines})
     if writer.is_checked and out.exists():
-        checked, unchecked = check_file(source, out, wanted_cases, progress=progress)
+        checked, unchecked = check_file(
+            source, out, wanted_cases, targets=wanted_targets, progress=progress
+        )
         written = {(line.case, line.target): line for line in checked}
         failures = unchecked | failures
     keys = [(case_id, target.name) for case_id in wanted_cases for target in wanted_targets]
     return WrittenInstructions([written[key] for key in keys if key in written], failures, writer.usage_text())
+
+
+def _tell_of_others(out: Path, lines: Sequence[Instruction], writer: Writer) -> None:
+    """Lines of the same writer stay, even where its prompts or its model's weights are others by now: say so."""
+    own = (writer.model, writer.prompt_version)
+    others = sorted({(line.model, line.prompt_version) for line in lines} - {own})
+    if others:
+        told = "; ".join(f"model {model or 'none'}, prompts {version}" for model, version in others)
+        notify(f"{out} holds lines of other models or prompts ({told}), not of model {own[0] or 'none'}, prompts "
+               f"{own[1]}; they stay as they are: delete them to have them written anew")  # fmt: skip
 
 
 def costs_of(out: Path) -> Path:

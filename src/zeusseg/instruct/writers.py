@@ -119,6 +119,7 @@ def _language(kind: str) -> Callable[[str, Order], Writer]:
         union = None if order.union == "rule" else _model(order.union, order, model) if order.union else model
         targets = order.targets if order.targets is not None else order.source.targets if order.source else ()
         name = f"{kind}:{argument}" + (f" + {order.union}" if order.union else "")
+        name += " by slices" if order.pictures == "slices" else ""
         return LanguageWriter(
             name, model, union, load_prompts(order.prompts), targets, AnswerStore(order.store),
             apart=order.pictures == "slices",

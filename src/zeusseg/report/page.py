@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeusseg.files import target_file_name, write_text
-from zeusseg.instruct.agreement import agreement
+from zeusseg.instruct.agreement import INSTRUCTION, agreement
+from zeusseg.instruct.instruction import Check
 from zeusseg.metrics.scores import nsd_name
 from zeusseg.report.gallery import Card, build_cards, chosen_scores
 from zeusseg.report.scoring import PredictionRecord, Score, metric_names
@@ -37,10 +38,7 @@ def write_page(evaluation: Evaluation, dataset: Dataset, path: Path, *, pages: b
         n_patients=len({score.patient for score in evaluation.scores}),
         sections=[_section(evaluation, name, cards[name]) for name in evaluation.targets],
         pages=pages,
-        checks=[
-            check for score in evaluation.scores
-            for check in evaluation.records.get(score.case, PredictionRecord()).target(score.target).checks
-        ],
+        checks=_all_checks(evaluation),
         calibrated=evaluation.overall.calibration["ece"].n_cases > 0,
     )
     write_text(path, content)
@@ -71,6 +69,15 @@ def load_template(name: str) -> Any:
     )
     environment.filters.update(number=number, interval=interval, file_name=target_file_name, agreement=agreement)
     return environment.get_template(name)
+
+
+def _all_checks(evaluation: Evaluation) -> list[Check]:
+    """What was checked of the words behind the masks; findings that several targets of a case share, once."""
+    return list({
+        (score.case, "" if check.place != INSTRUCTION else score.target, check): check
+        for score in evaluation.scores
+        for check in evaluation.records.get(score.case, PredictionRecord()).target(score.target).checks
+    }.values())  # fmt: skip
 
 
 def _metric_titles(evaluation: Evaluation) -> dict[str, tuple[str, str, int]]:

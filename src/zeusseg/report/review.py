@@ -43,7 +43,7 @@ class ReviewedCase:
 
     def checks(self, modality: str) -> list[Check]:
         """What was checked of a modality's finding, which all lines share."""
-        checked = next((line.checks for line in self.lines if line.checks is not None), ())
+        checked = next((line.own_checks for line in self.lines if line.own_checks is not None), ())
         return [check for check in checked if check.place == modality]
 
 

@@ -267,14 +267,14 @@ def test_costs_are_estimated_from_the_answers_that_are_kept(endpoint, write, fol
     out = tmp_path / "i.jsonl"
     spec = f"server:{endpoint.url}#scripted"
     writer = make_writer(spec, source=folder, store=store_of(out), concurrency=2)
-    assert writer.estimate(3, 6).startswith("at most 9 calls: 3 readings with a picture each, 6 unions; what one costs")
+    assert writer.estimate(3, 6).startswith("9 calls or fewer: 3 readings with a picture each, 6 unions; what one costs")
     assert missing_lines(folder, writer, out, folder.case_ids) == [(c, folder.targets) for c in folder.case_ids]
     write(out)
     assert missing_lines(folder, writer, out, folder.case_ids) == []
     # Every scripted answer costs 100 tokens in and 20 out.
     assert "by the 9 answers that are kept about 900 tokens in, 180 out" in writer.estimate(3, 6)
     by_rule = make_writer(spec, source=folder, store=store_of(out), union="rule")
-    assert by_rule.estimate(3, 6).startswith("at most 3 calls: 3 readings with a picture each, 0 unions")
+    assert by_rule.estimate(3, 6).startswith("3 calls or fewer: 3 readings with a picture each, 0 unions")
     assert make_writer("measured").estimate(3, 6) == "no model is asked"
 
 
@@ -357,6 +357,13 @@ def test_what_a_case_has_cost_is_a_row_of_a_table(endpoint, write, tmp_path):
     assert sorted(tuple(row[2:6]) for row in rows[1:]) == [
         ("3", "0", "300", "60"), ("3", "0", "300", "60"), ("4", "0", "400", "80"),
     ]  # fmt: skip
+
+
+def test_answers_that_cannot_be_used_cost_as_well(endpoint, write, tmp_path):
+    endpoint.script = lambda number, asked: say("and so on and", finish_reason="length")
+    assert len(write(concurrency=1).failures) == 3
+    rows = [row.split(",") for row in (tmp_path / "i.jsonl.costs.csv").read_text().splitlines()]
+    assert [row[2:6] for row in rows[1:]] == [["2", "0", "200", "40"]] * 3
 
 
 def test_like_questions_that_wait_for_each_other_are_asked_once(endpoint, write):

@@ -1,14 +1,17 @@
 """Models that run in this process: tiny real ones, built and saved here, of which one has learnt three answers."""
 
 import io
+import json
 import re
 import shutil
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from helpers import tiny
 from zeusseg.errors import BadInputError, UsageError
@@ -88,13 +91,17 @@ def test_it_is_frozen_and_in_bfloat16(model):
     assert not network.training
 
 
-def test_a_batch_that_needs_too_much_memory_is_halved(taught, monkeypatch):
+def test_a_batch_that_needs_too_much_memory_is_halved_and_holds_on_to_nothing(taught, monkeypatch):
     model = LocalModel(str(taught), concurrency=4)
     _, network = model._load()
     generate = network.generate
+    held = []
 
     def scarce(**asked):
+        assert not any(tensor() is not None for tensor in held)
         if len(asked["input_ids"]) > 1:
+            taken = torch.zeros(8)
+            held.append(weakref.ref(taken))
             raise torch.OutOfMemoryError("no more")
         return generate(**asked)
 
@@ -102,6 +109,21 @@ def test_a_batch_that_needs_too_much_memory_is_halved(taught, monkeypatch):
     with ThreadPoolExecutor(4) as threads:
         answers = [answer.text for answer in threads.map(model.answer, [reading(255), reading(0)] * 4)]
     assert answers == [BRIGHT, DARK] * 4
+    assert held
+
+
+def test_one_bad_question_costs_nobody_elses_answer(taught):
+    model = LocalModel(str(taught), concurrency=4)
+    # The token of a picture, without a picture: the model refuses the whole batch.
+    questions = [Request(tiny.UNION, "instruction"), Request("What is <image> here?", "instruction")] * 3
+    with ThreadPoolExecutor(6) as threads:
+        futures = [threads.submit(model.answer, question) for question in questions]
+    for place, future in enumerate(futures):
+        if place % 2:
+            with pytest.raises(BadInputError, match="cannot be asked this"):
+                future.result()
+        else:
+            assert "Outline the lesion" in future.result().text
 
 
 def test_one_question_that_needs_too_much_memory_is_left_out(taught, monkeypatch):
@@ -111,8 +133,31 @@ def test_one_question_that_needs_too_much_memory_is_left_out(taught, monkeypatch
         raise torch.OutOfMemoryError("no more")
 
     monkeypatch.setattr(model._load()[1], "generate", none_left)
-    with pytest.raises(BadInputError, match="too much memory"):
+    with pytest.raises(BadInputError, match="OutOfMemoryError: no more"):
         model.answer(reading(0))
+
+
+def test_a_model_that_took_several_pictures_once_is_given_several_again(taught, monkeypatch):
+    model = LocalModel(str(taught))
+    model.answer(reading(255, count=2))
+    generate = model._load()[1].generate
+    monkeypatch.setattr(model._load()[1], "generate", lambda **asked: 1 / 0)
+    with pytest.raises(TooManyPicturesError):
+        model.answer(reading(255, count=2))
+    monkeypatch.setattr(model._load()[1], "generate", generate)
+    assert model.answer(reading(255, count=2)).tokens_out
+
+
+def test_no_code_of_a_models_folder_is_run(taught, tmp_path):
+    folder = tmp_path / "code"
+    shutil.copytree(taught, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(UsageError, match="no folder with a model's config"):
+        LocalModel(str(folder))
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.fixture
@@ -204,10 +249,10 @@ def test_other_weights_are_another_model(taught, tmp_path):
     other = tmp_path / "taught"
     shutil.copytree(taught, other)
     assert LocalModel(str(other)).settings == LocalModel(str(taught)).settings
-    weights = other / "model.safetensors"
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(bytes(content))
+    weights = load_file(other / "model.safetensors")
+    name = "language_model.model.layers.1.mlp.up_proj.weight"
+    weights[name] = weights[name] + 0.01  # as a merged adapter leaves one matrix changed
+    save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
     assert LocalModel(str(other)).name != LocalModel(str(taught)).name
 
 

@@ -18,7 +18,11 @@ _FENCE = re.compile(r"^```[a-z]*\s*|\s*```$", re.IGNORECASE)
 
 
 class UnusableAnswerError(BadInputError):
-    """A model answered, but not with anything that can be used. The text says why."""
+    """A model answered, but not with anything that can be used. The text says why, `answer` what it cost."""
+
+    def __init__(self, problem: str, answer: Answer | None = None):
+        super().__init__(problem)
+        self.answer = answer
 
 
 class TooManyPicturesError(BadInputError):

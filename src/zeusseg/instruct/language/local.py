@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,8 @@ from zeusseg.instruct.language.answer import (
     brief,
 )
 
-# Enough of each weights file to tell one training from another without reading gigabytes: so much of so many places.
-SAMPLE_BYTES, SAMPLES = 1 << 20, 5
+# So much is read at the start, in the middle and at the end of every tensor to tell one training from another.
+SAMPLE_BYTES = 4096
 
 
 class LocalModel:
@@ -41,7 +42,7 @@ class LocalModel:
         self.concurrency = concurrency
         self._place = model
         try:
-            self._config = transformers.AutoConfig.from_pretrained(model)
+            self._config = transformers.AutoConfig.from_pretrained(model, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"local:{model} is no folder with a model's config.json, nor a hub id that can be reached "
@@ -50,9 +51,11 @@ class LocalModel:
         seen = type(self._config) in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
         self._loader = transformers.AutoModelForImageTextToText if seen else transformers.AutoModelForCausalLM
         self._reader = transformers.AutoProcessor if seen else transformers.AutoTokenizer
-        self._takes_pictures, self._takes_several = seen, True
+        self._takes_pictures, self._takes_several, self._has_answered_several = seen, True, False
         folder = Path(model).resolve()
-        self._weights = fingerprint(folder) if folder.is_dir() else str(self._config._commit_hash or "unknown")
+        # Of a hub's model, which commit of it: the same is loaded later, whatever was pushed in between.
+        self._revision: str | None = getattr(self._config, "_commit_hash", None)
+        self._weights = fingerprint(folder) if folder.is_dir() else str(self._revision or "unknown")
         self.name = f"{folder.name if folder.is_dir() else model}@{self._weights[:8]}"
         self._loaded: tuple[Any, Any] | None = None
         self._lock, self._turn = threading.Lock(), threading.Lock()
@@ -87,7 +90,14 @@ class LocalModel:
         while not place.done():
             with self._turn:
                 if not place.done():
-                    self._answer_together(self._next())
+                    batch = self._next()
+                    try:
+                        self._answer_together(batch)
+                    finally:
+                        # Whatever happened, nobody may wait for ever.
+                        for _, other in batch:
+                            if not other.done():
+                                other.set_exception(BadInputError(f"{self.name} was interrupted"))
         return place.result()
 
     def _next(self) -> list[tuple[Request, Future[Answer]]]:
@@ -99,51 +109,61 @@ class LocalModel:
         return batch
 
     def _answer_together(self, batch: Sequence[tuple[Request, Future[Answer]]]) -> None:
+        """Answer a batch. Where it fails as a whole, its halves are tried: one bad question costs itself alone, and
+        what needs too much memory together may fit apart."""
         import torch
 
+        failure: Exception | None = None
         try:
-            answers = self._generate([request for request, _ in batch])
-        except torch.OutOfMemoryError as error:
-            if len(batch) > 1:
-                torch.cuda.empty_cache()
-                self._answer_together(batch[: len(batch) // 2])
-                self._answer_together(batch[len(batch) // 2 :])
-            else:
-                batch[0][1].set_exception(BadInputError(f"{self.name}: the question needs too much memory ({error})"))
-        except Exception as error:  # carried to the threads that wait, each of which raises it
-            for _, place in batch:
-                place.set_exception(error)
-        else:
-            for (_, place), answer in zip(batch, answers, strict=True):
+            for (_, place), answer in zip(batch, self._generate([request for request, _ in batch]), strict=True):
                 if isinstance(answer, Answer):
                     place.set_result(answer)
                 else:
                     place.set_exception(answer)
+        except Exception as error:
+            # Without its traceback, which holds on to all that the batch has put into memory.
+            failure = error.with_traceback(None)
+            failure.__cause__ = failure.__context__ = None
+        if failure is None:
+            return
+        if isinstance(failure, torch.OutOfMemoryError):
+            torch.cuda.empty_cache()
+        if len(batch) > 1 and not isinstance(failure, UsageError):
+            self._answer_together(batch[: len(batch) // 2])
+            self._answer_together(batch[len(batch) // 2 :])
+            return
+        for request, place in batch:
+            if not place.done():
+                place.set_exception(self._reason(failure, request))
+
+    def _reason(self, failure: Exception, request: Request) -> Exception:
+        """Why one question has no answer, as its thread is to hear it."""
+        if isinstance(failure, UsageError):
+            return failure
+        if len(request.pictures) > 1:
+            # Where several were answered before, it is this question alone that is too much.
+            self._takes_several = self._has_answered_several
+            return TooManyPicturesError(f"{self.name} takes one picture at a time: {brief(failure)}")
+        return BadInputError(f"{self.name} cannot be asked this: {type(failure).__name__}: {brief(failure)}")
 
     def _generate(self, requests: Sequence[Request]) -> list[Answer | UnusableAnswerError]:
         import torch
 
         processor, model = self._load()
         started = time.monotonic()
-        try:
-            asked = processor.apply_chat_template(
-                [self._conversation(request) for request in requests], add_generation_prompt=True, tokenize=True,
-                return_dict=True, return_tensors="pt",
-                **({"processor_kwargs": {"padding": True}} if self._takes_pictures else {"padding": True}),
-            )  # fmt: skip
-            asked = {
-                name: part.to(model.device, model.dtype if part.is_floating_point() else part.dtype)
-                for name, part in asked.items()
-            }
-            with torch.inference_mode():
-                said = model.generate(**asked, max_new_tokens=MOST_TOKENS, do_sample=False)
-        except torch.OutOfMemoryError:
-            raise
-        except (ValueError, IndexError, TypeError, RuntimeError) as error:
-            if len(requests[0].pictures) > 1:
-                self._takes_several = False
-                raise TooManyPicturesError(f"{self.name} takes one picture at a time: {brief(error)}") from error
-            raise BadInputError(f"{self.name} cannot be asked this: {brief(error)}") from error
+        asked = processor.apply_chat_template(
+            [self._conversation(request) for request in requests], add_generation_prompt=True, tokenize=True,
+            return_dict=True, return_tensors="pt",
+            **({"processor_kwargs": {"padding": True}} if self._takes_pictures else {"padding": True}),
+        )  # fmt: skip
+        asked = {
+            name: part.to(model.device, model.dtype if part.is_floating_point() else part.dtype)
+            if isinstance(part, torch.Tensor) else part
+            for name, part in asked.items()
+        }  # fmt: skip
+        with torch.inference_mode():
+            said = model.generate(**asked, max_new_tokens=MOST_TOKENS, do_sample=False)
+        self._has_answered_several |= len(requests[0].pictures) > 1
         return list(self._read(processor, model, asked, said, time.monotonic() - started))
 
     def _conversation(self, request: Request) -> list[dict[str, Any]]:
@@ -164,28 +184,30 @@ class LocalModel:
         new = said[:, asked["input_ids"].shape[1] :].tolist()
         for question, tokens in zip(asked["attention_mask"], new, strict=True):
             end = next((place for place, token in enumerate(tokens) if token in ends), None)
-            if end is None and len(tokens) >= MOST_TOKENS:
-                yield UnusableAnswerError(f"the answer was cut off after {MOST_TOKENS} tokens")
-                continue
             kept = tokens[:end] if end is not None else [token for token in tokens if token != padding]
             text = processor.decode(kept, skip_special_tokens=True)
-            yield Answer(text, tokens_in=int(question.sum()), tokens_out=len(kept), seconds=round(seconds, 3))
+            answer = Answer(text, tokens_in=int(question.sum()), tokens_out=len(kept), seconds=round(seconds, 3))
+            if end is None and len(tokens) >= MOST_TOKENS:
+                yield UnusableAnswerError(f"the answer was cut off after {MOST_TOKENS} tokens", answer)
+            else:
+                yield answer
 
     def _load(self) -> tuple[Any, Any]:
         """Processor and model; only the thread whose turn it is comes here."""
         if self._loaded is None:
+            options = {"revision": self._revision, "trust_remote_code": False}
             try:
-                processor = self._reader.from_pretrained(self._place)
+                processor = self._reader.from_pretrained(self._place, **options)
                 model = self._loader.from_pretrained(
-                    self._place, dtype="bfloat16", device_map="auto", use_safetensors=True
+                    self._place, dtype="bfloat16", device_map="auto", use_safetensors=True, **options
                 )
             except ImportError as error:
                 raise UsageError(
                     f"{self.name} needs a package that is not there ({brief(error)}); for torchvision, install the "
                     "build that goes with your torch"
                 ) from error
-            except (OSError, ValueError, RuntimeError) as error:
-                raise UsageError(f"{self.name} cannot be loaded: {brief(error)}") from error
+            except Exception as error:
+                raise UsageError(f"{self.name} cannot be loaded: {type(error).__name__}: {brief(error)}") from error
             words = getattr(processor, "tokenizer", processor)
             if getattr(processor, "chat_template", None) is None:
                 raise UsageError(f"{self.name} has no chat template: put a chat_template.jinja into its folder")
@@ -199,15 +221,22 @@ class LocalModel:
 
 
 def fingerprint(folder: Path) -> str:
-    """A digest of a model's folder: its small files whole, its weights by size and samples (16 hexadecimal digits)."""
+    """A digest of a model's folder (16 hexadecimal digits): small files whole, of the weights a part of every tensor.
+
+    Reading all of the weights would take minutes; a training, or a merged adapter, changes whole tensors.
+    """
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*")):
-        if path.suffix not in (".json", ".jinja", ".safetensors", ".model", ".txt"):
-            continue
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}".encode())
-        with path.open("rb") as file:
-            for sample in range(SAMPLES):
-                file.seek(sample * max(size - SAMPLE_BYTES, 0) // (SAMPLES - 1))
-                digest.update(file.read(SAMPLE_BYTES))
+        if path.suffix in (".json", ".jinja", ".model", ".txt"):
+            digest.update(path.name.encode() + path.read_bytes())
+        elif path.suffix == ".safetensors":
+            with path.open("rb") as file:
+                header = file.read(int.from_bytes(file.read(8), "little"))
+                digest.update(path.name.encode() + header)
+                start = 8 + len(header)
+                for tensor in json.loads(header).values():
+                    first, last = tensor.get("data_offsets", (0, 0))
+                    for place in (first, (first + last - SAMPLE_BYTES) // 2, last - SAMPLE_BYTES):
+                        file.seek(start + max(place, first))
+                        digest.update(file.read(min(SAMPLE_BYTES, last - first)))
     return digest.hexdigest()[:16]

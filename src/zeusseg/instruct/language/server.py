@@ -63,7 +63,7 @@ class ServerModel:
         if beside is not None and beside.url == url:
             self._slots = beside._slots
         self._structured = self._classic = self._several = True
-        self._has_answered = False
+        self._has_answered = self._has_answered_several = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -93,7 +93,8 @@ class ServerModel:
             if error.status_code in (401, 403, 404) and not self._has_answered:
                 raise UsageError(f"{self.url} refuses the model {self.name!r} or the key: {brief(error)}") from error
             if len(request.pictures) > 1 and error.status_code in TOO_MUCH:
-                self._several = False
+                # Where several were answered before, it is this question alone that is too much.
+                self._several = self._has_answered_several
                 raise TooManyPicturesError(f"{self.name} takes one picture at a time: {brief(error)}") from error
             raise BadInputError(f"{self.url} answered {error.status_code}: {brief(error)}") from error
         except openai.APIConnectionError as error:
@@ -101,6 +102,7 @@ class ServerModel:
         except (openai.OpenAIError, ValueError) as error:
             raise UnusableAnswerError(f"{self.url} answered no chat completion: {brief(error)}") from error
         self._has_answered = True
+        self._has_answered_several |= len(request.pictures) > 1
         return _read(completion, self.url, time.monotonic() - started)
 
     def _ask(self, request: Request) -> ChatCompletion:
@@ -171,15 +173,15 @@ def _read(completion: Any, url: str, seconds: float) -> Answer:
         refusal = getattr(choice.message, "refusal", None)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise UnusableAnswerError(f"{url} answered no chat completion: {brief(completion)}") from error
-    if refusal or reason == "content_filter":
-        raise UnusableAnswerError(f"the model refused: {brief(refusal or reason)}")
-    if reason == "length":
-        raise UnusableAnswerError(f"the answer was cut off after {MOST_TOKENS} tokens")
     usage = getattr(completion, "usage", None)
-    return Answer(
+    answer = Answer(
         text or "",
         tokens_in=getattr(usage, "prompt_tokens", 0) or 0,
         tokens_out=getattr(usage, "completion_tokens", 0) or 0,
         seconds=round(seconds, 3),
     )
-
+    if refusal or reason == "content_filter":
+        raise UnusableAnswerError(f"the model refused: {brief(refusal or reason)}", answer)
+    if reason == "length":
+        raise UnusableAnswerError(f"the answer was cut off after {MOST_TOKENS} tokens", answer)
+    return answer

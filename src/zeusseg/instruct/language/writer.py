@@ -19,7 +19,7 @@ from zeusseg.instruct.language.answer import (
     repair,
 )
 from zeusseg.instruct.language.prompts import Prompts
-from zeusseg.instruct.language.sheet import SHEET_VERSION, Sheet, contact_sheet, separate_slices
+from zeusseg.instruct.language.sheet import PANELS, SHEET_VERSION, Sheet, contact_sheet, separate_slices
 from zeusseg.instruct.language.store import AnswerStore, key_of
 from zeusseg.instruct.language.union import side_by_side, united
 from zeusseg.instruct.language.usage import Ledger, Usage
@@ -92,10 +92,13 @@ class LanguageWriter:
         return self._ledger.take(case_id)
 
     def estimate(self, readings: int, unions: int) -> str:
-        """The calls at most (answers in the store are not asked for), and their cost by the answers that are kept."""
+        """The calls (answers in the store are not asked for), and their cost by the answers that are kept."""
         unions = unions if self._union is not None else 0
         calls = readings + unions
-        text = f"at most {calls} calls: {readings} readings with a picture each, {unions} unions"
+        shown = f"up to {PANELS} pictures" if self._draw is separate_slices else "a picture"
+        text = f"{calls} calls or fewer: {readings} readings with {shown} each, {unions} unions"
+        if self._draw is separate_slices:
+            text += " (a model of one picture at a time is asked about each)"
         kept, mean = self._store.costs(self._model.name)
         if not kept:
             return f"{text}; what one costs is known after the first ones (try --split or a few cases)"
@@ -180,19 +183,32 @@ class LanguageWriter:
         return self._store.get(key_of(_asked(model, request, about)))
 
     def _answer(self, model: LanguageModel, request: Request, case_id: str) -> tuple[Answer, str]:
-        first = Answer("")
         try:
-            first = model.answer(request)
-            self._ledger.asked(case_id, first)
-            return first, field_of(first.text, request.field, plain=False)
+            first, text = self._usable(model, request, request.field, case_id, plain=False)
+            return first, text
         except UnusableAnswerError as error:
-            second = model.answer(repair(request, first.text, str(error)))
-            self._ledger.asked(case_id, second)
-            both = Answer(
-                second.text, first.tokens_in + second.tokens_in, first.tokens_out + second.tokens_out,
-                first.seconds + second.seconds, first.calls + second.calls,
-            )  # fmt: skip
-            return both, field_of(second.text, request.field, plain=True)
+            first = error.answer or Answer("")
+            again = repair(request, first.text, str(error))
+        second, text = self._usable(model, again, request.field, case_id, plain=True)
+        return Answer(
+            second.text, first.tokens_in + second.tokens_in, first.tokens_out + second.tokens_out,
+            first.seconds + second.seconds, first.calls + second.calls,
+        ), text  # fmt: skip
+
+    def _usable(
+        self, model: LanguageModel, request: Request, field: str, case_id: str, *, plain: bool
+    ) -> tuple[Answer, str]:
+        """An answer and the text in it. What was asked is counted, whatever came back."""
+        try:
+            answer = model.answer(request)
+        except UnusableAnswerError as error:
+            self._ledger.asked(case_id, error.answer or Answer(""))
+            raise
+        self._ledger.asked(case_id, answer)
+        try:
+            return answer, field_of(answer.text, field, plain=plain)
+        except UnusableAnswerError as error:
+            raise UnusableAnswerError(str(error), answer) from error
 
 
 def _asked(model: LanguageModel, request: Request, about: Mapping[str, Any]) -> dict[str, Any]:
