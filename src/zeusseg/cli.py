@@ -68,6 +68,7 @@ def instruct(
 ) -> None:
     """Write findings and one instruction per case and target, from the images alone."""
     from zeusseg.datasets import load_dataset
+    from zeusseg.inference.data import split_cases
     from zeusseg.instruct.write import missing_lines, write_instructions
     from zeusseg.instruct.writers import make_writer, store_of
 
@@ -148,6 +149,7 @@ def predict(
     if instructions is not None and text is not None:
         raise UsageError("give --instructions or --text, not both")
     from zeusseg.files import write_text
+    from zeusseg.inference.data import data_for, split_cases
     from zeusseg.inference.predict import predict as predict_cases
 
     dataset = data_for(run, data, layout, targets)
@@ -183,6 +185,7 @@ def evaluate(
 ) -> None:
     """Score masks against the labels, with intervals, and make the report."""
     from zeusseg.datasets import load_dataset
+    from zeusseg.inference.data import split_cases
     from zeusseg.report.evaluate import evaluate as evaluate_predictions
 
     dataset = load_dataset(data, layout, targets, groups_file=groups, allow_leaks=True)
@@ -215,6 +218,7 @@ def compare(
 ) -> None:
     """Say which of several folders of masks is better, by how much, and how surely."""
     from zeusseg.datasets import load_dataset
+    from zeusseg.inference.data import split_cases
     from zeusseg.report.compare import compare as compare_predictions
 
     if len(folders) < 3:
@@ -299,42 +303,6 @@ def _definitions(surface: str, tolerances: str, empty: str) -> Definitions:
         return Definitions(surface, limits, empty)  # type: ignore[arg-type]
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def data_for(run: Path, data: Path, layout: str | None, targets: Path | None) -> Dataset:
-    """The data in its own words; in the run's, where its own name none of the model's modalities."""
-    from zeusseg.datasets import load_dataset
-    from zeusseg.inference.load import load_model
-
-    dataset = load_dataset(data, layout, targets, allow_leaks=True)
-    own = run / "targets.yaml"
-    if targets is None and own.is_file() and not set(dataset.modalities) & set(load_model(run).modalities):
-        return load_dataset(data, layout, own, allow_leaks=True)
-    return dataset
-
-
-def split_cases(dataset: Dataset, split: str | None, drawn_in: list[Path]) -> list[str]:
-    """The cases of a split: as the run (or the predictions made with it) keeps it, else as the data say.
-
-    What a run was trained with comes first: the data's own split may hold its training cases. Raises `UsageError` for
-    an unknown split, and where two folders keep different ones.
-    """
-    from zeusseg.datasets.splits import read_splits
-
-    if split is None:
-        return list(dataset.case_ids)
-    kept = [read_splits(folder / "splits.json") for folder in drawn_in if (folder / "splits.json").is_file()]
-    # A run that was trained on other data says nothing of these.
-    own = [splits for splits in kept if split in splits and set(splits[split]) <= set(dataset.case_ids)]
-    if any(set(splits[split]) != set(own[0][split]) for splits in own):
-        raise UsageError(f"split {split!r} is not the same cases in all of {', '.join(map(str, drawn_in))}")
-    splits = own[0] if own else dataset.splits or (kept[0] if kept else {})
-    if split not in splits:
-        raise UsageError(f"there is no split {split!r}: there are {', '.join(splits) or 'none'}")
-    unknown = sorted(set(splits[split]) - set(dataset.case_ids))
-    if unknown:
-        raise UsageError(f"split {split!r} names the case {unknown[0]!r}, which {dataset.root} does not hold")
-    return list(splits[split])
 
 
 def finish(failures: dict[str, str], *, done: bool) -> None:

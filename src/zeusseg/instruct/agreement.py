@@ -103,8 +103,8 @@ def _compare_area(
 
 
 def _places(statement: Statement, outlier: Outlier, image: FindingAttributes) -> Iterator[tuple[str, Compared]]:
-    """Side, front or back, and height. A crop has no sides of the body; and where the places of a text are those of the
-    picture, they are the patient's neither left to right nor up and down, unless the image is but a picture."""
+    """Side, front or back, and height. A crop has no sides of the body; and a volume's slices are not seen from where
+    the patient's right is right and the head is up: what a text says of the picture is not compared with them."""
     if statement.of_picture and image.frame != "picture":
         return
     side = _side(outlier, image)

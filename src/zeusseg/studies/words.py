@@ -111,7 +111,7 @@ def main(
     split: Annotated[str | None, typer.Option(help="Only the cases of this split.")] = None,
 ) -> None:
     """Swap instructions and name absent things; print the rates."""
-    from zeusseg.cli import data_for, split_cases
+    from zeusseg.inference.data import data_for, split_cases
 
     dataset = data_for(run, data, None, None)
     study = study_words(load_model(run), dataset, split_cases(dataset, split, [run]), store=store_of(out))
