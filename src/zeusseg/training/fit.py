@@ -52,6 +52,8 @@ def fit(
         max_epochs=-1,
         precision=fast_precision(),
         gradient_clip_val=1.0,
+        # Sums over threads come in any order otherwise, and a seed would repeat only to the third decimal.
+        deterministic="warn",
         logger=TensorBoardLogger(run, name="tensorboard", version=""),
         log_every_n_steps=10,
         callbacks=[
