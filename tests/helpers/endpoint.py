@@ -84,15 +84,17 @@ def serve() -> Iterator[Endpoint]:
                 served.now += 1
                 served.most_at_once = max(served.most_at_once, served.now)
             try:
-                self.answer(served.script(number, asked))
+                content = served.script(number, asked)
+                if not isinstance(content, Misbehaviour):
+                    content = Misbehaviour(body=json.dumps(content).encode())
+                time.sleep(content.seconds)
             finally:
+                # Before the answer is sent: who has it may ask again before this thread goes on.
                 with lock:
                     served.now -= 1
+            self.answer(content)
 
-        def answer(self, content: Any) -> None:
-            if not isinstance(content, Misbehaviour):
-                content = Misbehaviour(body=json.dumps(content).encode())
-            time.sleep(content.seconds)
+        def answer(self, content: Misbehaviour) -> None:
             if content.reset:
                 # Linger 0: closing sends a reset instead of an orderly end.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
