@@ -106,10 +106,11 @@ class Probe:
         if told:
             turned = sum(after is not None and after != before for before, after in told)
             lines.append(f"mirrored: of {len(told)} readings that name one side, {turned} then name the other")
-        if self.ignores_the_image:
+        ignores = self.ignores_the_image
+        if ignores:
             lines.append(f"{self.writer} writes about noise what it writes about images: its words do NOT depend on "
                          "the image")  # fmt: skip
-        elif self.ignores_the_image is None:
+        elif ignores is None:
             lines.append(f"whether the words of {self.writer} depend on the image cannot be told from these readings: "
                          "probe more cases")  # fmt: skip
         else:

@@ -55,19 +55,21 @@ def write_review(
     Returns the page, and why cases have no pictures. Raises `BadInputError` where `out` cannot be read or has no line
     for these cases.
     """
-    lines = read_instructions(out)
-    wanted = list(dict.fromkeys(line.case for line in lines if case_ids is None or line.case in set(case_ids)))
+    asked_for = None if case_ids is None else set(case_ids)
+    lines: dict[str, list[Instruction]] = {}
+    for line in read_instructions(out):
+        if asked_for is None or line.case in asked_for:
+            lines.setdefault(line.case, []).append(line)
+    wanted = list(lines)
     if not wanted:
         raise BadInputError(f"{out} has no line for any of these cases: write instructions first")
-    sheets = dict(zip(wanted, each(partial(_sheets, source), wanted, "drawing", show=progress), strict=True))
     cases = []
     failures: dict[str, str] = {}
-    for case_id in wanted:
-        drawn = sheets[case_id]
+    sheets = each(partial(_sheets, source), wanted, "drawing", show=progress)
+    for case_id, drawn in zip(wanted, sheets, strict=True):
         if isinstance(drawn, str):
             failures[case_id] = drawn
-        own = tuple(line for line in lines if line.case == case_id)
-        cases.append(ReviewedCase(case_id, {} if isinstance(drawn, str) else drawn, own))
+        cases.append(ReviewedCase(case_id, {} if isinstance(drawn, str) else drawn, tuple(lines[case_id])))
     page = out.with_name(out.name + ".review.html")
     write_text(page, load_template("review.html").render(cases=cases, name=out.name))
     return page, failures

@@ -184,20 +184,17 @@ class LanguageWriter:
 
     def _answer(self, model: LanguageModel, request: Request, case_id: str) -> tuple[Answer, str]:
         try:
-            first, text = self._usable(model, request, request.field, case_id, plain=False)
-            return first, text
+            return self._usable(model, request, case_id, plain=False)
         except UnusableAnswerError as error:
             first = error.answer or Answer("")
             again = repair(request, first.text, str(error))
-        second, text = self._usable(model, again, request.field, case_id, plain=True)
+        second, text = self._usable(model, again, case_id, plain=True)
         return Answer(
             second.text, first.tokens_in + second.tokens_in, first.tokens_out + second.tokens_out,
             first.seconds + second.seconds, first.calls + second.calls,
         ), text  # fmt: skip
 
-    def _usable(
-        self, model: LanguageModel, request: Request, field: str, case_id: str, *, plain: bool
-    ) -> tuple[Answer, str]:
+    def _usable(self, model: LanguageModel, request: Request, case_id: str, *, plain: bool) -> tuple[Answer, str]:
         """An answer and the text in it. What was asked is counted, whatever came back."""
         try:
             answer = model.answer(request)
@@ -206,7 +203,7 @@ class LanguageWriter:
             raise
         self._ledger.asked(case_id, answer)
         try:
-            return answer, field_of(answer.text, field, plain=plain)
+            return answer, field_of(answer.text, request.field, plain=plain)
         except UnusableAnswerError as error:
             raise UnusableAnswerError(str(error), answer) from error
 
