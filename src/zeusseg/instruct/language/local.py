@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,9 +19,7 @@ from zeusseg.instruct.language.answer import (
     UnusableAnswerError,
     brief,
 )
-
-# So much is read at the start, in the middle and at the end of every tensor to tell one training from another.
-SAMPLE_BYTES = 4096
+from zeusseg.models.weights import fingerprint
 
 
 class LocalModel:
@@ -218,25 +214,3 @@ class LocalModel:
             model.generation_config.pad_token_id = words.pad_token_id
             self._loaded = processor, model.eval()
         return self._loaded
-
-
-def fingerprint(folder: Path) -> str:
-    """A digest of a model's folder (16 hexadecimal digits): small files whole, of the weights a part of every tensor.
-
-    Reading all of the weights would take minutes; a training, or a merged adapter, changes whole tensors.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*")):
-        if path.suffix in (".json", ".jinja", ".model", ".txt"):
-            digest.update(path.name.encode() + path.read_bytes())
-        elif path.suffix == ".safetensors":
-            with path.open("rb") as file:
-                header = file.read(int.from_bytes(file.read(8), "little"))
-                digest.update(path.name.encode() + header)
-                start = 8 + len(header)
-                for tensor in json.loads(header).values():
-                    first, last = tensor.get("data_offsets", (0, 0))
-                    for place in (first, (first + last - SAMPLE_BYTES) // 2, last - SAMPLE_BYTES):
-                        file.seek(start + max(place, first))
-                        digest.update(file.read(min(SAMPLE_BYTES, last - first)))
-    return digest.hexdigest()[:16]
