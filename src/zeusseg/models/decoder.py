@@ -2,7 +2,8 @@
 
 A target's query starts from its instruction, attends to the pixels and to the instruction's words at the coarse
 scales, and is dotted with the pixel features at every scale: the masks of all scales add up, coarse ones guiding fine
-ones (as the text does at every decoder stage of VoxTell, and the query at the last one of SAT).
+ones (as the text does at every decoder stage of VoxTell, and the query at the last one of SAT). Clicks, where there
+are any, stand beside the words, and speak to the pixels of the coarse scales themselves.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from zeusseg.errors import UsageError
+from zeusseg.models.clicks import ClickMap, Clicks, ClickTokens
 from zeusseg.models.text import sinusoid
 from zeusseg.models.vision import ResidualBlock, normalised_convolution
 
@@ -32,7 +35,10 @@ class DecodedMasks:
 
 
 class PixelDecoder(nn.Module):
-    """Encoder features to decoded features of the same scales plus one at full resolution; both finest first."""
+    """Encoder features to decoded features of the same scales plus one of twice the finest; both finest first.
+
+    The scales may have any sizes that cover the same field, also the same one several times.
+    """
 
     def __init__(self, channels: tuple[int, ...], norm: str, full_resolution_channels: int = 16):
         super().__init__()
@@ -45,7 +51,7 @@ class PixelDecoder(nn.Module):
             nn.Sequential(normalised_convolution(2 * fine, fine, norm), *([ResidualBlock(fine, norm)] if i else []))
             for i, fine in enumerate(channels[:-1])
         )
-        # Sub-pixel convolution (Shi et al. 2016): full resolution without a convolution at full resolution.
+        # Sub-pixel convolution (Shi et al. 2016): twice the resolution without a convolution at that resolution.
         self.to_full = nn.Sequential(nn.Conv2d(channels[0], 4 * full_resolution_channels, 1), nn.PixelShuffle(2))
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
@@ -90,10 +96,14 @@ class InstructionLayer(nn.Module):
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
 
-    def forward(self, queries: Tensor, pixels: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
-        """`queries` (b, t, width), `pixels` (b, c, h, w), `tokens` (b, t, word, width), `mask` (b, t, word)."""
+    def placed(self, pixels: Tensor) -> Tensor:
+        """Pixels (b, c, h, w) as a query sees them, with their positions: (b, h * w, width)."""
         memory = self.pixels(rearrange(pixels, "b c h w -> b (h w) c"))
-        queries = self.look(queries, memory + pixel_positions(pixels, memory.shape[-1]))
+        return memory + pixel_positions(pixels, memory.shape[-1])
+
+    def forward(self, queries: Tensor, memory: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
+        """`queries` (b, t, width), `memory` of `placed` pixels, `tokens` (b, t, word, width), `mask` (b, t, word)."""
+        queries = self.look(queries, memory)
         b, t = queries.shape[:2]
         read = self.read(rearrange(queries, "b t d -> (b t) 1 d"), tokens.flatten(0, 1), mask.flatten(0, 1))
         queries = rearrange(read, "(b t) 1 d -> b t d", b=b, t=t)
@@ -121,18 +131,46 @@ class InstructionDecoder(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         self.presence = nn.Sequential(nn.Linear(width + 2, width), nn.GELU(), nn.Linear(width, 1))
+        self.clicks = ClickTokens(width)
+        self.click_maps = nn.ModuleList(ClickMap(width, heads) for _ in self.layers)
 
-    def forward(self, pixels: list[Tensor], tokens: Tensor, mask: Tensor, pooled: Tensor) -> DecodedMasks:
-        """`pixels`: finest first, (b, c, h, w); `tokens` (b, t, word, d), `mask` (b, t, word), `pooled` (b, t, d)."""
+    def forward(
+        self,
+        pixels: list[Tensor],
+        tokens: Tensor,
+        mask: Tensor,
+        pooled: Tensor,
+        clicks: Clicks | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> DecodedMasks:
+        """`pixels`: finest first, (b, c, h, w); `tokens` (b, t, word, d), `mask` (b, t, word), `pooled` (b, t, d).
+
+        `clicks` need the image's `size` in pixels (`UsageError` without); masks have the size of the finest pixels.
+        """
+        if clicks is not None and size is None:
+            raise UsageError("clicks are given without the size of the image that their pixels belong to")
         queries = self.start(pooled)
         masks: Tensor | None = None
-        for i, scale in enumerate(reversed(pixels)):
+        scales = pixels[::-1]
+        for i, scale in enumerate(scales):
+            click_logits: Tensor | None = None
             if i < len(self.layers):
-                queries = self.layers[i](queries, scale, tokens, mask)
+                memory = self.layers[i].placed(scale)  # type: ignore[operator]
+                words, readable = tokens, mask
+                if clicks is not None and size is not None:
+                    marks, given = self.clicks(clicks, size, scale.shape[-2:])
+                    said = self.click_maps[i](memory, marks.to(memory), given)
+                    click_logits = rearrange(said, "b t (h w) -> b t h w", h=scale.shape[-2])
+                    # What the query reads now serves it when it looks next, so places are those of the next scale.
+                    marks, given = self.clicks(clicks, size, scales[min(i + 1, len(scales) - 1)].shape[-2:])
+                    words, readable = torch.cat([tokens, marks.to(tokens)], dim=2), torch.cat([mask, given], dim=2)
+                queries = self.layers[i](queries, memory, words, readable)
             # The last number of the filter is a bias; dividing by the root of the width keeps logits small at first.
             weights = self.filters[i](queries)
             logits = torch.einsum("b t c, b c h w -> b t h w", weights[..., :-1], scale) / scale.shape[1] ** 0.5
             logits = logits + weights[..., -1, None, None]
+            if click_logits is not None:
+                logits = logits + click_logits
             if masks is not None:
                 logits = logits + functional.interpolate(
                     masks, size=scale.shape[-2:], mode="bilinear", align_corners=False

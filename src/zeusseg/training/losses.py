@@ -23,6 +23,11 @@ class Losses:
     presence: Tensor
 
 
+def average(first: Losses, second: Losses) -> Losses:
+    """The mean of two losses, part by part."""
+    return Losses(*((a + b) / 2 for a, b in zip(vars(first).values(), vars(second).values(), strict=True)))
+
+
 class MaskLoss(nn.Module):
     """Dice of each target over the whole batch, cross-entropy of every mask, presence beside them.
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from zeusseg.models.zeus import ZeusModel
+from zeusseg.models.clicks import Clicks
+from zeusseg.models.zeus import ZeusModel, ZeusOutput
+from zeusseg.training.clicks import correction_clicks, drawn_boxes
 from zeusseg.training.config import FitConfig
-from zeusseg.training.losses import MaskLoss
+from zeusseg.training.losses import MaskLoss, average
 from zeusseg.training.samples import Batch
 
 WARM_UP = 0.05
+BOX_SHARE = 0.5
+# Sets the draws of clicks apart from those of samples, which start from the same seed.
+CLICKS = 1
 
 
 class TrainingModule(LightningModule):
@@ -25,11 +32,30 @@ class TrainingModule(LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         encoded = self.model.encode_text(batch.texts)
-        losses = self.loss(self.model(batch.images, batch.present, encoded, batch.which), batch.masks, batch.targets)
+        output = self.model(batch.images, batch.present, encoded, batch.which)
+        losses = self.loss(output, batch.masks, batch.targets)
+        rng = np.random.default_rng([self.fit_config.seed, CLICKS, self.global_step])
+        clicks = self._correction(output, batch, rng)
+        if clicks is not None:
+            corrected = self.model(batch.images, batch.present, encoded, batch.which, clicks)
+            losses = average(losses, self.loss(corrected, batch.masks, batch.targets))
         parts = {f"train/{name}": value.detach() for name, value in vars(losses).items()}
         self.log_dict(parts, batch_size=len(batch.masks))
         self.log("loss", losses.total.detach(), prog_bar=True, logger=False)
         return losses.total
+
+    def _correction(self, output: ZeusOutput, batch: Batch, rng: np.random.Generator) -> Clicks | None:
+        """Words first, then a click to correct their mask: in `fit.click_share` of the steps, half of them with a box.
+
+        What a person corrects is a target that is there, or a mask of what is not: absent words get clicks as well.
+        """
+        if rng.random() >= self.fit_config.click_share:
+            return None
+        clicks = correction_clicks(output.masks, batch.masks)
+        if rng.random() < BOX_SHARE:
+            generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+            clicks = replace(clicks, boxes=drawn_boxes(batch.masks, generator))
+        return clicks
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
         batch.images, batch.present = batch.images.to(device), batch.present.to(device)
@@ -39,8 +65,9 @@ class TrainingModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         # Decay is for weights that multiply; gains, biases and embeddings keep their size.
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        kept = [p for p in self.model.parameters() if p.ndim <= 1]
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        decayed = [p for p in trained if p.ndim > 1]
+        kept = [p for p in trained if p.ndim <= 1]
         optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": self.fit_config.weight_decay}, {"params": kept, "weight_decay": 0.0}],
             lr=self.fit_config.learning_rate,
