@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from zeusseg.models.clicks import Clicks
 from zeusseg.models.fusion import FUSIONS
 from zeusseg.models.zeus import ZeusModel, count_parameters, distinct
 
@@ -71,7 +72,10 @@ def test_targets_do_not_disturb_each_other():
 def test_every_parameter_learns(fusion):
     model = make(fusion).train()
     words, which = distinct([["lesion", ""], ["the left kidney", "liver"]])
-    output = model(torch.randn(2, 3, 3, 32, 32), torch.ones(2, 3, dtype=torch.bool), model.encode_text(words), which)
+    points, labels = torch.full((2, 2, 2, 2), 9.0), torch.tensor([0, 1]).expand(2, 2, 2)
+    clicks = Clicks(points, labels, torch.tensor([2.0, 3.0, 20.0, 30.0]).expand(2, 2, 4))
+    images, present = torch.randn(2, 3, 3, 32, 32), torch.ones(2, 3, dtype=torch.bool)
+    output = model(images, present, model.encode_text(words), which, clicks)
     (output.masks.square().mean() + output.presence.square().mean()).backward()
     idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert idle == []

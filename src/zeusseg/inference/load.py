@@ -9,14 +9,18 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from zeusseg.case import Target
 from zeusseg.errors import UsageError
 from zeusseg.files import write_atomically
 from zeusseg.inference.slices import Slicing
+from zeusseg.models.neck import IN_TRAINING
 from zeusseg.models.zeus import ZeusModel
 
-FORMAT = 1
+FORMAT = 2
+# Copies of frozen encoders that a run brings along, each under the last part of its name.
+ENCODERS = "encoders"
 
 
 @dataclass
@@ -36,7 +40,10 @@ class LoadedModel:
 
 
 def save_model(path: Path, loaded: LoadedModel) -> None:
-    """Write a checkpoint (safetensors) that says in its header how to build the model that the weights belong to."""
+    """Write a checkpoint (safetensors) that says in its header how to build the model that the weights belong to.
+
+    It holds what was trained. A frozen encoder is named there by place and fingerprint, and stays where it is.
+    """
     header = {
         "format": FORMAT,
         "parts": loaded.parts,
@@ -45,14 +52,27 @@ def save_model(path: Path, loaded: LoadedModel) -> None:
         "slicing": vars(loaded.slicing),
         "writer": loaded.writer,
         "mirror": loaded.mirror,
+        "frozen": loaded.model.frozen,
     }
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in loaded.model.state_dict().items()}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in trained_state(loaded.model).items()}
     with write_atomically(path) as temporary:
         save_file(weights, temporary, metadata={"zeusseg": json.dumps(header)})
 
 
+def trained_state(model: ZeusModel) -> dict[str, Tensor]:
+    """The weights that training changed: all but those of a frozen encoder."""
+    frozen = f"{IN_TRAINING}.encoder."
+    learnt = model.backbone.trained_state() if model.backbone is not None and model.backbone.trains else {}
+    state = model.state_dict()
+    return {name: value for name, value in state.items() if frozen not in name or name.partition(frozen)[2] in learnt}
+
+
 def load_model(run: Path) -> LoadedModel:
-    """Open `run/model.safetensors`. Raises `UsageError` where there is none, or none of ours."""
+    """Open `run/model.safetensors`.
+
+    Raises `UsageError` where there is none, or none of ours, and where a frozen encoder is not there or is not the one
+    that the model was trained on.
+    """
     path = run / "model.safetensors"
     if not path.is_file():
         raise UsageError(f"{run} holds no trained model: expected {path}; has `zeusseg train` finished?")
@@ -64,8 +84,20 @@ def load_model(run: Path) -> LoadedModel:
         raise UsageError(f"{path} is not a model that zeusseg wrote, or is damaged ({error})") from error
     if header["format"] != FORMAT:
         raise UsageError(f"{path} has format {header['format']}, this zeusseg reads {FORMAT}: train it again")
-    model = ZeusModel(**header["parts"])
-    model.load_state_dict(weights)
+    try:
+        model = ZeusModel(**header["parts"], encoders=run / ENCODERS)
+    except UsageError as error:
+        raise UsageError(f"{error}; the run {run} was trained on it: copy its folder into {run / ENCODERS}") from error
+    for part, trained_on in header["frozen"].items():
+        found = model.frozen[part]
+        if found != trained_on:
+            raise UsageError(
+                f"the run {run} was trained on a {part} encoder with the fingerprint {trained_on}, but "
+                f"{header['parts'][part]} has {found}: copy the folder of the right one into {run / ENCODERS}"
+            )
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    if unexpected or set(missing) != set(model.state_dict()) - set(trained_state(model)):
+        raise UsageError(f"{path} does not hold the weights that its header describes: train it again")
     targets = tuple(
         Target(t["name"], tuple(t["values"]), tuple(t["synonyms"]), t["definition"]) for t in header["targets"]
     )

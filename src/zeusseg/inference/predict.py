@@ -19,6 +19,7 @@ from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import target_file_name, write_text
 from zeusseg.inference.load import LoadedModel, load_model
 from zeusseg.inference.segment import SegmentedTarget, segment
+from zeusseg.inference.store import FeatureStore, feature_store
 from zeusseg.instruct.instruction import Instruction, read_instructions
 from zeusseg.instruct.write import write_instructions
 from zeusseg.instruct.writers import make_writer, store_of
@@ -75,6 +76,7 @@ def predict(
     modalities: Sequence[str] | None = None,
     multilabel: bool = False,
     probabilities: bool = False,
+    store: Path | None = None,
     progress: bool = True,
 ) -> Predictions:
     """Write a mask per case and target under `out`, with `prediction.json` beside them.
@@ -82,8 +84,8 @@ def predict(
     The words come from `instructions` (a file), or from `text` (one target called "text", word for word), or from
     the run's own writer. With `multilabel` a label map is written too, with `probabilities` what each voxel's
     probability is (`io.write_probability`). A case predicted before with the same model, words and modalities is not
-    done again. Raises `UsageError` where the run, the instruction file or a modality cannot be used, and for oracle
-    text.
+    done again. `store` is a folder in which a frozen vision encoder's features are kept, for this run and others.
+    Raises `UsageError` where the run, the instruction file or a modality cannot be used, and for oracle text.
     """
     run, out = Path(run), Path(out)
     loaded = load_model(run)
@@ -93,13 +95,14 @@ def predict(
     model_digest = hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     extras = Extras(multilabel, probabilities)
+    features = None if store is None else feature_store(store, loaded.model)
     done = []
     usable = [case_id for case_id in ids if lines[case_id]]
     for case_id in track(usable, "segmenting", len(usable), show=progress):
         key = _key(model_digest, lines[case_id], shown.names, extras)
         if not _is_done(out / case_id, key):
             try:
-                _predict_case(loaded, shown, case_id, lines[case_id], out, key, extras, device)
+                _predict_case(loaded, shown, case_id, lines[case_id], out, key, extras, device, features)
             except BadInputError as error:
                 failures[case_id] = str(error)
                 continue
@@ -149,11 +152,11 @@ def _instructions(
 
 def _predict_case(
     loaded: LoadedModel, source: CaseSource, case_id: str, lines: Sequence[Instruction], out: Path, key: str,
-    extras: Extras, device: str,
+    extras: Extras, device: str, store: FeatureStore | None,
 ) -> None:
     started = time.monotonic()
     case = source.read(case_id, labels=False)
-    segmented = segment(loaded, case, {line.target: line.text for line in lines}, device=device)
+    segmented = segment(loaded, case, {line.target: line.text for line in lines}, device=device, store=store)
     folder = out / case_id
     entries: dict[str, Any] = {}
     for line in lines:

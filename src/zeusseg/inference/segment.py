@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from zeusseg.case import Case, Mask
+from zeusseg.inference.features import StackFeatures
 from zeusseg.inference.load import LoadedModel
 from zeusseg.inference.mirror import mirror_words
 from zeusseg.inference.slices import restore_planes, stack_slices
+from zeusseg.inference.store import FeatureStore
+from zeusseg.models.neck import Features
 from zeusseg.models.text import TextTokens
 from zeusseg.models.zeus import ZeusModel
 
@@ -38,9 +41,12 @@ class SegmentedTarget:
 
 
 def segment(
-    loaded: LoadedModel, case: Case, texts: Mapping[str, str], *, batch_size: int = 8, device: str = "cpu"
+    loaded: LoadedModel, case: Case, texts: Mapping[str, str], *, batch_size: int = 8, device: str = "cpu",
+    store: FeatureStore | None = None,
 ) -> dict[str, SegmentedTarget]:
     """Segment what each of `texts` (target name to instruction) asks for.
+
+    `store` keeps what the model's frozen vision encoder makes of the slices, for other runs and other words.
 
     The case keeps its grid: probabilities come back on it. Raises `BadInputError` where the case has none of the
     model's modalities. A text without words asks for nothing and gets an empty mask, unless the model was trained
@@ -49,6 +55,9 @@ def segment(
     case = case.with_modalities(loaded.modalities)
     stack = stack_slices(case, loaded.modalities, loaded.slicing)
     model = loaded.model.to(device)
+    features = None
+    if store is not None:
+        features = StackFeatures(store, model, stack, loaded.slicing)
     masks, presences = [], []
     with torch.inference_mode():
         encoded = model.encode_text(list(texts.values()))
@@ -57,10 +66,13 @@ def segment(
             planes = range(first, min(first + batch_size, len(stack)))
             images = torch.stack([stack.read(plane, loaded.slicing) for plane in planes]).to(device)
             present = stack.present.expand(len(planes), -1).to(device)
-            mask, presence = _answer(model, images, present, encoded)
+            read = None if features is None else partial(features.read, planes)
+            mask, presence = _answer(model, images, present, encoded, read and partial(read, mirrored=False))
             if mirrored is not None:
                 # Read both ways round and averaged, as nnU-Net does.
-                other_mask, other_presence = _answer(model, images.flip(-1), present, mirrored)
+                other_mask, other_presence = _answer(
+                    model, images.flip(-1), present, mirrored, read and partial(read, mirrored=True)
+                )
                 mask, presence = (mask + other_mask.flip(-1)) / 2, (presence + other_presence) / 2
             masks.append(mask.cpu())
             presences.append(presence.cpu())
@@ -72,11 +84,17 @@ def segment(
     }
 
 
-def _answer(model: ZeusModel, images: Tensor, present: Tensor, encoded: TextTokens) -> tuple[Tensor, Tensor]:
-    """Mask (b, t, h, w) and presence (b, t) probabilities of every text for every image (b, m, c, h, w)."""
+def _answer(
+    model: ZeusModel, images: Tensor, present: Tensor, encoded: TextTokens,
+    read: Callable[[Tensor], Features] | None,
+) -> tuple[Tensor, Tensor]:
+    """Mask (b, t, h, w) and presence (b, t) probabilities of every text for every image (b, m, c, h, w).
+
+    `read` gives the features of the images, where they are stored.
+    """
     which = torch.arange(len(encoded.mask), device=images.device).expand(len(images), -1)
-    output = model(pad_to_stride(images, model.stride), present, encoded, which)
-    return crop_to(output.masks, images.shape[-2:]).sigmoid(), output.presence.sigmoid()
+    output = model(images if read is None else read(images), present, encoded, which)
+    return output.masks.sigmoid(), output.presence.sigmoid()
 
 
 def _empty_reason(text: str, probability: NDArray[np.float32], presence: float, loaded: LoadedModel) -> str | None:
@@ -87,17 +105,3 @@ def _empty_reason(text: str, probability: NDArray[np.float32], presence: float, 
     if not (probability > 0.5).any():
         return "no voxel is more likely inside than outside"
     return None
-
-
-def pad_to_stride(images: Tensor, stride: int) -> Tensor:
-    """Pad rows and columns at their ends, repeating the edge, to multiples of `stride`; (b, m, c, h, w)."""
-    rows, columns = (-n % stride for n in images.shape[-2:])
-    if not rows and not columns:
-        return images
-    flat = functional.pad(images.flatten(0, 1), (0, columns, 0, rows), mode="replicate")
-    return flat.reshape(*images.shape[:3], *flat.shape[-2:])
-
-
-def crop_to(masks: Tensor, size: torch.Size) -> Tensor:
-    """Undo `pad_to_stride` on (b, t, h, w)."""
-    return masks[..., : size[0], : size[1]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -82,6 +84,11 @@ class SliceStack:
 
     def __len__(self) -> int:
         return int(self.images.shape[1])
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """SHA-256 of each modality's normalised voxels: what a frozen encoder sees of it follows from them."""
+        return tuple(hashlib.sha256(np.ascontiguousarray(m.numpy()).data).hexdigest() for m in self.images)
 
     def read(self, plane: int, slicing: Slicing) -> Tensor:
         """One slice with its neighbours, (modality, channel, row, column) float32; the edges repeat."""

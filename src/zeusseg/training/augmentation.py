@@ -23,6 +23,7 @@ def _transforms() -> tuple[Any, Any]:
         mode=("bilinear", "nearest"),
         padding_mode="border",
         cache_grid=False,
+        allow_missing_keys=True,
     )
     appearance = Compose(
         [
@@ -38,10 +39,13 @@ def augment(images: Tensor, masks: Tensor, rng: np.random.Generator) -> tuple[Te
     """Rotate, scale and shear both; change contrast, brightness, noise and sharpness of each modality on its own.
 
     `images` (modality, channel, row, column), `masks` (target, row, column) uint8; both come back in these shapes.
-    Every draw follows from `rng`, whatever was drawn before.
+    Every draw follows from `rng`, whatever was drawn before. Without images (an empty tensor), the masks come out the
+    same, and the time for the images is spared.
     """
     geometry, appearance = _transforms()
     geometry.set_random_state(seed=int(rng.integers(2**31)))
+    if not images.numel():
+        return images, geometry({"masks": masks})["masks"].as_tensor().to(torch.uint8)
     moved = geometry({"image": images.flatten(0, 1), "masks": masks})
     warped = moved["image"].as_tensor().reshape(images.shape)
     changed = []

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zeusseg.errors import UsageError
+from zeusseg.training.presets import PRESETS
 
 
 class Part(BaseModel):
@@ -16,14 +17,31 @@ class Part(BaseModel):
 
 
 class ModelConfig(Part):
-    """Which parts the model is made of (`zeusseg.models`)."""
+    """Which parts the model is made of (`zeusseg.models`).
 
+    `preset` gives the parts that are not named; `vision_channels` None: as many and as wide as suit the encoder.
+    """
+
+    preset: Literal["compact", "paper"] = "compact"
     fusion: Literal["early", "hybrid", "late"] = "early"
     vision: str = "compact"
-    vision_channels: tuple[int, ...] = (24, 48, 96, 160, 224)
+    vision_channels: tuple[int, ...] | None = None
     norm: Literal["batch", "group"] = "batch"
     text: str = "subword"
+    decoder: str = "instruction"
     width: int = Field(default=128, gt=0, multiple_of=8)
+    lora_rank: int = Field(default=0, ge=0)
+    unfrozen_blocks: int = Field(default=0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, given: Any) -> Any:
+        return {**PRESETS.get(given.get("preset", "compact"), {}), **given} if isinstance(given, dict) else given
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The arguments of `ZeusModel` that a configuration decides."""
+        return self.model_dump(mode="json", exclude={"preset"})
 
 
 class SlicesConfig(Part):
@@ -35,7 +53,11 @@ class SlicesConfig(Part):
 
 
 class FitConfig(Part):
-    """The loop. Steps, not minutes, so that a seed repeats."""
+    """The loop. Steps, not minutes, so that a seed repeats.
+
+    `views`: a slice is augmented in so many ways and no more, which a store of features needs (0: anew each time);
+    without `augment` it is shown as it is. `click_share`: the share of steps whose masks are then corrected by clicks.
+    """
 
     seed: int = 0
     steps: int = Field(default=1000, gt=0)
@@ -46,6 +68,9 @@ class FitConfig(Part):
     foreground: float = Field(default=0.6, ge=0, le=1)
     absent_targets: int = Field(default=2, ge=0)
     mirror: bool = True
+    augment: bool = True
+    views: int = Field(default=0, ge=0)
+    click_share: float = Field(default=0.0, ge=0, le=1)
     average_decay: float = Field(default=0.99, ge=0, lt=1)
     steps_per_round: int = Field(default=50, gt=0)
 

@@ -16,28 +16,39 @@ from torch.utils.data import DataLoader
 
 from zeusseg.case import Target
 from zeusseg.inference.slices import Slicing
+from zeusseg.inference.store import feature_store
 from zeusseg.models.zeus import ZeusModel
 from zeusseg.training.callbacks import StepLog, StepProgress
 from zeusseg.training.config import TrainConfig
 from zeusseg.training.machine import fast_precision, keep_freed_memory
 from zeusseg.training.module import TrainingModule
 from zeusseg.training.samples import PreparedCase, RoundSampler, SampleStream, collate
+from zeusseg.training.stored import stored_stream
 
 LAST = "last"
 
 
 def fit(
     model: ZeusModel, cases: Sequence[PreparedCase], targets: Sequence[Target], modalities: Sequence[str],
-    slicing: Slicing, config: TrainConfig, run: Path, *, resume: bool, progress: bool,
+    slicing: Slicing, config: TrainConfig, run: Path, *, resume: bool, progress: bool, store: Path | None = None,
 ) -> None:
     """Train `model` in place; it ends with the averaged weights. With `resume`, goes on from the last checkpoint.
+
+    With `store`, what its frozen vision encoder makes of all samples is computed first, or was before, and is kept
+    there. Raises `UsageError` where the model has no encoder that is wholly frozen.
 
     Writes `run/checkpoints/last.ckpt` after every round and logs to `run/tensorboard` and `run/log.csv`.
     """
     keep_freed_memory()
     quiet_lightning()
     options = config.fit
-    stream = SampleStream(cases, targets, modalities, slicing, config.slices.crop, options)
+    stream = SampleStream(
+        cases, targets, modalities, slicing, config.slices.crop, options,
+        subset_of_view=options.views > 0 and model.stacks,
+    )
+    if store is not None:
+        stream = stored_stream(stream, feature_store(store, model), model)
+        stream.fill(0, "cuda" if torch.cuda.is_available() else "cpu", progress=progress)
     sampler = RoundSampler(lambda: trainer.global_step, options.steps_per_round, options.batch_size)
     workers = loader_workers(cpu_count(), torch.cuda.is_available())
     loader = DataLoader(

@@ -14,7 +14,7 @@ from typing import Any
 from zeusseg.datasets import Dataset, draw_splits, dump_targets_file, find_leaks
 from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import write_text
-from zeusseg.inference.load import LoadedModel, save_model
+from zeusseg.inference.load import ENCODERS, LoadedModel, save_model
 from zeusseg.inference.mirror import sided
 from zeusseg.inference.slices import Slicing
 from zeusseg.instruct.instruction import Instruction
@@ -39,10 +39,11 @@ class TrainedRun:
 
 def train(
     config: TrainConfig, dataset: Dataset, run: Path | str, *, resume: bool = False, allow_leaks: bool = False,
-    progress: bool = True,
+    store: Path | None = None, progress: bool = True,
 ) -> TrainedRun:
     """Train one model into the folder `run`.
 
+    `store` is a folder in which a frozen vision encoder's features are kept, for this run and others.
     Raises `UsageError` where `run` already holds a run (unless `resume`), where the split or its training part is
     not there, where it leaks (unless `allow_leaks`), or where no training case can be used. A bad case costs that
     case, and is listed.
@@ -81,13 +82,17 @@ def train(
     parts: dict[str, Any] = {
         "modalities": len(dataset.modalities),
         "channels": slicing.channels,
-        **config.model.model_dump(mode="json"),
+        **config.model.parts,
     }
-    model = ZeusModel(**parts)
+    try:
+        model = ZeusModel(**parts, encoders=run / ENCODERS)
+    except ValueError as error:
+        raise UsageError(f"the configuration's model cannot be built: {error}") from error
     if config.writer == "none":
         # Without words, words for absent targets would be the only ones, and give themselves away.
         config = config.model_copy(update={"fit": config.fit.model_copy(update={"absent_targets": 0})})
-    fit(model, cases, dataset.targets, dataset.modalities, slicing, config, run, resume=resume, progress=progress)
+    fit(model, cases, dataset.targets, dataset.modalities, slicing, config, run, resume=resume, progress=progress,
+        store=store)
     loaded = LoadedModel(model, parts, dataset.modalities, dataset.targets, slicing, config.writer, config.fit.mirror)
     save_model(run / "model.safetensors", loaded)
     trainable, total = count_parameters(model)
@@ -103,6 +108,7 @@ def train(
         "failures": failures,
         "parameters_trained": trainable,
         "parameters": total,
+        "frozen": model.frozen,
         "seconds": round(time.monotonic() - started, 1),
         "commit": source_commit(),
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import EllipsisType
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from zeusseg.case import Case, Target
 from zeusseg.inference.mirror import mirror_words
 from zeusseg.inference.slices import SliceStack, Slicing, stack_masks, stack_slices
 from zeusseg.instruct.rewording import absent_text, reword, without_findings
+from zeusseg.models.neck import Features
 from zeusseg.models.zeus import distinct
 from zeusseg.training.augmentation import augment
 from zeusseg.training.config import FitConfig
@@ -25,6 +28,8 @@ TARGETS_PER_SLICE = 6
 # target can hardly be seen there, and samples of it alone are what patients with missing modalities look like most.
 REFERENCE = 0
 REFERENCE_DROPOUT = 0.15
+# Stored views are the same for every seed of the loop, so that all seeds of a study share them.
+VIEWS_SEED = 20250407
 
 
 @dataclass
@@ -38,14 +43,30 @@ class PreparedCase:
     planes_of_tissue: tuple[int, ...]
 
 
-@dataclass
-class Batch:
-    """`images` (b, m, c, h, w), `present` (b, m), `masks` (b, t, h, w), distinct `texts`, `which` (b, t) of them.
+class Look(NamedTuple):
+    """One way to show a slice: of which case, cut how, and with which draws still to come for its augmentation.
 
-    `targets` (b, t) tells which target of the data set each mask belongs to, -1 for absent words.
+    `subset` draws the modalities where they belong to the look.
     """
 
-    images: Tensor
+    case: int
+    plane: int
+    targets: tuple[int, ...]
+    window: tuple[EllipsisType, slice, slice]
+    mirrored: bool
+    rng: np.random.Generator
+    subset: np.random.Generator
+
+
+@dataclass
+class Batch:
+    """`images` (b, m, c, h, w) or their features, `present` (b, m), `masks` (b, t, h, w), distinct `texts`.
+
+    `which` (b, t) of the texts is asked for, and `targets` (b, t) tells which target of the data set each mask belongs
+    to, -1 for absent words.
+    """
+
+    images: Tensor | Features
     present: Tensor
     masks: Tensor
     texts: list[str]
@@ -80,34 +101,59 @@ class SampleStream(Dataset[dict[str, object]]):
         slicing: Slicing,
         crop: tuple[int, int],
         fit: FitConfig,
+        *,
+        subset_of_view: bool = False,
     ):
+        """`subset_of_view`: what is dropped belongs to a view, since the encoder sees all modalities at once."""
         self.cases, self.targets, self.modalities = list(cases), tuple(targets), tuple(modalities)
-        self.slicing, self.crop, self.fit = slicing, crop, fit
+        self.slicing, self.crop, self.fit, self.subset_of_view = slicing, crop, fit, subset_of_view
 
     def __len__(self) -> int:
         return self.fit.steps * self.fit.batch_size
 
     def __getitem__(self, index: int) -> dict[str, object]:
         rng = np.random.default_rng([self.fit.seed, index])
-        case = self.cases[rng.integers(len(self.cases))]
+        look = self.draw(rng)
+        images, masks = self.show(look)
+        present = self.draw_modalities(look, rng)
+        return {"images": images, **self.ask(look, masks, present, rng)}
+
+    def draw(self, rng: np.random.Generator) -> Look:
+        """A slice, and how it is to be shown: anew for every sample, or in one of the slice's few views."""
+        number = int(rng.integers(len(self.cases)))
+        case = self.cases[number]
         plane = self._draw_plane(case, rng)
+        subset = rng
+        if self.fit.views:
+            image = int(case.stack.digests[int(case.stack.present.nonzero()[0, 0])][:15], 16)
+            view = [VIEWS_SEED, image, plane, int(rng.integers(self.fit.views))]
+            rng, subset = np.random.default_rng([*view, 0]), np.random.default_rng([*view, 1])
         chosen = self._draw_targets(case, plane, rng)
-        images, masks = self._crop(case, plane, chosen, rng)
-        mirrored = self.fit.mirror and rng.random() < 0.5
-        if mirrored:
-            images, masks = images.flip(-1), masks.flip(-1)
-        images, masks = augment(images, masks, rng)
-        present = self._draw_modalities(case.stack.present, rng)
+        window = self._draw_window(case, plane, chosen, rng)
+        mirrored = self.fit.augment and self.fit.mirror and rng.random() < 0.5
+        return Look(number, plane, tuple(chosen), window, bool(mirrored), rng, subset)
+
+    def show(self, look: Look, *, images: bool = True) -> tuple[Tensor, Tensor]:
+        """The images (m, c, h, w) and masks (t, h, w) of a look; without `images`, those are empty and cost nothing."""
+        case = self.cases[look.case]
+        masks = pad_to(case.masks[list(look.targets), look.plane], self.crop)[look.window]
+        shown = pad_to(case.stack.read(look.plane, self.slicing), self.crop)[look.window] if images else torch.empty(0)
+        if look.mirrored:
+            shown, masks = shown.flip(-1) if images else shown, masks.flip(-1)
+        return augment(shown, masks, look.rng) if self.fit.augment else (shown, masks)
+
+    def ask(self, look: Look, masks: Tensor, present: Tensor, rng: np.random.Generator) -> dict[str, object]:
+        """What goes beside the images: masks, those of absent words among them, words, and modalities."""
+        case, chosen = self.cases[look.case], look.targets
         # Words about a dropped modality would tell what the model is to do without.
         dropped = [name for name, kept in zip(self.modalities, present.tolist(), strict=True) if not kept]
         texts = [without_findings(case.texts[t], self.targets[t], dropped) for t in chosen]
-        written = [mirror_words(text) if mirrored else text for text in texts]
+        written = [mirror_words(text) if look.mirrored else text for text in texts]
         texts = [reword(text, self.targets[t], rng) for text, t in zip(written, chosen, strict=True)]
         texts += [absent_text(self.targets, rng, written[0]) for _ in range(self.fit.absent_targets)]
         empty = masks.new_zeros(self.fit.absent_targets, *masks.shape[1:])
         asked = torch.tensor([*chosen, *[-1] * self.fit.absent_targets])
-        masks = torch.cat([masks, empty])
-        return {"images": images, "present": present, "masks": masks, "texts": texts, "targets": asked}
+        return {"present": present, "masks": torch.cat([masks, empty]), "texts": texts, "targets": asked}
 
     def _draw_plane(self, case: PreparedCase, rng: np.random.Generator) -> int:
         somewhere = [planes for planes in case.planes_of_target if planes]
@@ -122,25 +168,24 @@ class SampleStream(Dataset[dict[str, object]]):
         order.sort(key=lambda t: not case.masks[t, plane].any())
         return sorted(order[:TARGETS_PER_SLICE])
 
-    def _crop(
+    def _draw_window(
         self, case: PreparedCase, plane: int, chosen: Sequence[int], rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[EllipsisType, slice, slice]:
         """A crop of the slice; where the slice holds targets, more often than not around one of their pixels."""
-        images = case.stack.read(plane, self.slicing)
-        masks = case.masks[list(chosen), plane]
-        images, masks = pad_to(images, self.crop), pad_to(masks, self.crop)
-        rows, columns = images.shape[-2:]
+        masks = pad_to(case.masks[list(chosen), plane], self.crop)
+        rows, columns = masks.shape[-2:]
         centre = np.array([rng.integers(rows), rng.integers(columns)])
         inside = masks.any(dim=0).nonzero()
         if len(inside) and rng.random() < 0.7:
             centre = inside[rng.integers(len(inside))].numpy() + rng.integers(-20, 21, size=2)
         top = int(np.clip(centre[0] - self.crop[0] // 2, 0, rows - self.crop[0]))
         left = int(np.clip(centre[1] - self.crop[1] // 2, 0, columns - self.crop[1]))
-        window = (..., slice(top, top + self.crop[0]), slice(left, left + self.crop[1]))
-        return images[window], masks[window]
+        return (..., slice(top, top + self.crop[0]), slice(left, left + self.crop[1]))
 
-    def _draw_modalities(self, present: Tensor, rng: np.random.Generator) -> Tensor:
+    def draw_modalities(self, look: Look, rng: np.random.Generator) -> Tensor:
         """Drop each modality on its own, the reference more seldom; where all would go, all stay."""
+        rng = look.subset if self.subset_of_view else rng
+        present = self.cases[look.case].stack.present
         there = present.nonzero()[:, 0].tolist()
         chances = [self.fit.modality_dropout * (REFERENCE_DROPOUT if m == REFERENCE else 1.0) for m in there]
         kept = [m for m, chance in zip(there, chances, strict=True) if rng.random() >= chance]
@@ -159,8 +204,14 @@ def pad_to(image: Tensor, size: tuple[int, int]) -> Tensor:
 def collate(samples: Sequence[dict[str, object]]) -> Batch:
     """Samples to a batch, each distinct text once."""
     texts, which = distinct([s["texts"] for s in samples])  # type: ignore[misc]
-    keys = ("images", "present", "masks", "targets")
-    images, present, masks, targets = (torch.stack([s[key] for s in samples]) for key in keys)  # type: ignore[misc]
+    keys = ("present", "masks", "targets")
+    present, masks, targets = (torch.stack([s[key] for s in samples]) for key in keys)  # type: ignore[misc]
+    if "features" in samples[0]:
+        each = [s["features"] for s in samples]
+        maps = [torch.stack(scale) for scale in zip(*each, strict=True)]  # type: ignore[call-overload]
+        images: Tensor | Features = Features(maps, (masks.shape[-2], masks.shape[-1]))
+    else:
+        images = torch.stack([s["images"] for s in samples])  # type: ignore[misc]
     return Batch(images, present, masks, texts, which, targets)
 
 
