@@ -31,7 +31,7 @@ def build(vision: str, **more) -> LoadedModel:
         for p in model.parameters():
             if p.requires_grad:
                 p.add_(0.1 * torch.randn_like(p))
-    return LoadedModel(model, parts, ("t1", "flair"), (Target("lesion", (1,)),), Slicing(), "name", False)
+    return LoadedModel(model, parts, ("t1", "flair"), (Target("lesion", (1,)),), Slicing(), "name", False, False)
 
 
 def masks(model: ZeusModel) -> torch.Tensor:

@@ -24,7 +24,7 @@ def test_a_target_with_a_side_is_found_by_any_of_its_words():
 def test_a_model_trained_on_mirrored_patients_answers_a_mirrored_case_with_the_mirrored_mask():
     torch.manual_seed(0)
     parts = {"modalities": 1, "channels": 3, "width": 32, "vision_channels": (8, 16, 16)}
-    loaded = LoadedModel(ZeusModel(**parts).eval(), parts, ("t1",), (), Slicing(), "name", mirror=True)
+    loaded = LoadedModel(ZeusModel(**parts).eval(), parts, ("t1",), (), Slicing(), "name", mirror=True, clicks=False)
     array = np.random.default_rng(0).normal(size=(16, 24, 3))
     case, mirrored = (
         Case("c", "p", {"t1": Volume.from_file(np.ascontiguousarray(a), np.eye(4))}) for a in (array, array[::-1])

@@ -28,7 +28,7 @@ def certain(monkeypatch) -> None:
     """A model that is sure of every target everywhere: what is written is then known."""
     from zeusseg.models.zeus import ZeusModel, ZeusOutput
 
-    def everything(self, images, present, texts, which):
+    def everything(self, images, present, texts, which, clicks=None):
         shape = (*which.shape, *images.shape[-2:])
         return ZeusOutput(torch.full(shape, 9.0), torch.full(which.shape, 9.0))
 
@@ -73,7 +73,7 @@ def test_an_empty_text_asks_for_nothing(run, phantoms, tmp_path):
 def test_a_low_presence_empties_the_mask_and_says_so(run, phantoms, monkeypatch):
     from zeusseg.models.zeus import ZeusModel, ZeusOutput
 
-    def unsure(self, images, present, texts, which):
+    def unsure(self, images, present, texts, which, clicks=None):
         return ZeusOutput(torch.full((*which.shape, *images.shape[-2:]), 9.0), torch.full(which.shape, -2.0))
 
     monkeypatch.setattr(ZeusModel, "forward", unsure)

@@ -27,7 +27,8 @@ ENCODERS = "encoders"
 class LoadedModel:
     """A trained model and what one must know to use it. `parts` are the arguments that `ZeusModel` was made with.
 
-    `mirror`: it was trained on mirrored patients as well, so that a case can be read both ways round.
+    `mirror`: it was trained on mirrored patients as well, so that a case can be read both ways round. `clicks`: it was
+    trained with points and boxes beside the words, so that it can be given some.
     """
 
     model: ZeusModel
@@ -37,6 +38,7 @@ class LoadedModel:
     slicing: Slicing
     writer: str
     mirror: bool
+    clicks: bool
 
 
 def save_model(path: Path, loaded: LoadedModel) -> None:
@@ -52,6 +54,7 @@ def save_model(path: Path, loaded: LoadedModel) -> None:
         "slicing": vars(loaded.slicing),
         "writer": loaded.writer,
         "mirror": loaded.mirror,
+        "clicks": loaded.clicks,
         "frozen": loaded.model.frozen,
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in trained_state(loaded.model).items()}
@@ -101,7 +104,8 @@ def load_model(run: Path) -> LoadedModel:
     targets = tuple(
         Target(t["name"], tuple(t["values"]), tuple(t["synonyms"]), t["definition"]) for t in header["targets"]
     )
+    # A run from before there were clicks says nothing of them.
     return LoadedModel(
         model.eval(), header["parts"], tuple(header["modalities"]), targets, Slicing(**header["slicing"]),
-        header["writer"], header["mirror"],
+        header["writer"], header["mirror"], header.get("clicks", False),
     )

@@ -17,6 +17,7 @@ import torch
 from zeusseg.case import Array, Case, CaseSource, Target, Volume
 from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import target_file_name, write_text
+from zeusseg.inference.clicks import TargetClicks, read_clicks, refuse_unknown_targets, refuse_untrained
 from zeusseg.inference.load import LoadedModel, load_model
 from zeusseg.inference.segment import SegmentedTarget, segment
 from zeusseg.inference.store import FeatureStore, feature_store
@@ -73,6 +74,7 @@ def predict(
     case_ids: Sequence[str] | None = None,
     instructions: Path | None = None,
     text: str | None = None,
+    clicks: Path | None = None,
     modalities: Sequence[str] | None = None,
     multilabel: bool = False,
     probabilities: bool = False,
@@ -82,16 +84,22 @@ def predict(
     """Write a mask per case and target under `out`, with `prediction.json` beside them.
 
     The words come from `instructions` (a file), or from `text` (one target called "text", word for word), or from
-    the run's own writer. With `multilabel` a label map is written too, with `probabilities` what each voxel's
-    probability is (`io.write_probability`). A case predicted before with the same model, words and modalities is not
-    done again. `store` is a folder in which a frozen vision encoder's features are kept, for this run and others.
-    Raises `UsageError` where the run, the instruction file or a modality cannot be used, and for oracle text.
+    the run's own writer. `clicks` (a file, `inference.clicks`) puts points and boxes beside them. With `multilabel` a
+    label map is written too, with `probabilities` what each voxel's probability is (`io.write_probability`). A case
+    predicted before with the same model, words, clicks and modalities is not done again. `store` is a folder in which
+    a frozen vision encoder's features are kept, for this run and others.
+    Raises `UsageError` where the run, the instruction file, the clicks or a modality cannot be used, and for oracle
+    text.
     """
     run, out = Path(run), Path(out)
     loaded = load_model(run)
     shown = WithModalities(source, _modalities(loaded, modalities))
     ids = list(source.case_ids if case_ids is None else case_ids)
+    clicked = {} if clicks is None else _clicks(loaded, source, clicks)
     lines, failures = _instructions(loaded, shown, out, ids, instructions, text, progress)
+    for case_id in ids:
+        if lines[case_id]:
+            refuse_unknown_targets(case_id, [line.target for line in lines[case_id]], clicked.get(case_id, {}))
     model_digest = hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     extras = Extras(multilabel, probabilities)
@@ -99,10 +107,11 @@ def predict(
     done = []
     usable = [case_id for case_id in ids if lines[case_id]]
     for case_id in track(usable, "segmenting", len(usable), show=progress):
-        key = _key(model_digest, lines[case_id], shown.names, extras)
+        given = clicked.get(case_id, {})
+        key = _key(model_digest, lines[case_id], given, shown.names, extras)
         if not _is_done(out / case_id, key):
             try:
-                _predict_case(loaded, shown, case_id, lines[case_id], out, key, extras, device, features)
+                _predict_case(loaded, shown, case_id, lines[case_id], given, out, key, extras, device, features)
             except BadInputError as error:
                 failures[case_id] = str(error)
                 continue
@@ -115,6 +124,19 @@ def _modalities(loaded: LoadedModel, wanted: Sequence[str] | None) -> tuple[str,
     if unknown:
         raise UsageError(f"the model knows no modality {unknown[0]!r}: it knows {', '.join(loaded.modalities)}")
     return tuple(m for m in loaded.modalities if wanted is None or m in wanted)
+
+
+def _clicks(loaded: LoadedModel, source: CaseSource, path: Path) -> dict[str, dict[str, TargetClicks]]:
+    """The clicks of each case, none for a case that is not there."""
+    refuse_untrained(loaded)
+    try:
+        clicks = read_clicks(path)
+    except BadInputError as error:
+        raise UsageError(str(error)) from error
+    unknown = next((case_id for case_id in clicks if case_id not in source.case_ids), None)
+    if unknown is not None:
+        raise UsageError(f"{path}: gives clicks for the case {unknown!r}, which the data do not hold")
+    return clicks
 
 
 def _instructions(
@@ -151,12 +173,13 @@ def _instructions(
 
 
 def _predict_case(
-    loaded: LoadedModel, source: CaseSource, case_id: str, lines: Sequence[Instruction], out: Path, key: str,
-    extras: Extras, device: str, store: FeatureStore | None,
+    loaded: LoadedModel, source: CaseSource, case_id: str, lines: Sequence[Instruction],
+    clicks: Mapping[str, TargetClicks], out: Path, key: str, extras: Extras, device: str, store: FeatureStore | None,
 ) -> None:
     started = time.monotonic()
     case = source.read(case_id, labels=False)
-    segmented = segment(loaded, case, {line.target: line.text for line in lines}, device=device, store=store)
+    texts = {line.target: line.text for line in lines}
+    segmented = segment(loaded, case, texts, device=device, store=store, clicks=clicks)
     folder = out / case_id
     entries: dict[str, Any] = {}
     for line in lines:
@@ -171,6 +194,9 @@ def _predict_case(
             "file": file.name,
             "voxels": int(found.mask.sum()),
         }
+        if line.target in clicks:
+            given = clicks[line.target]
+            entries[line.target]["clicks"] = {"points": len(given.points), "box": given.box is not None}
         if extras.probabilities:
             stem = folder / f"{target_file_name(line.target)}{PROBABILITY}"
             write_probability(stem, found.probability, case.reference)
@@ -209,9 +235,15 @@ def _suffix(reference: Volume) -> str:
     return ".png" if reference.file_grid.kind == "picture" else ".nii.gz"
 
 
-def _key(model_digest: str, lines: Sequence[Instruction], modalities: Sequence[str], extras: Extras) -> str:
+def _key(
+    model_digest: str, lines: Sequence[Instruction], clicks: Mapping[str, TargetClicks], modalities: Sequence[str],
+    extras: Extras,
+) -> str:
     """What a prediction follows from; the same key means the same masks."""
-    parts = [model_digest, [(line.target, line.text) for line in lines], list(modalities), extras]
+    parts: list[Any] = [model_digest, [(line.target, line.text) for line in lines], list(modalities), extras]
+    # Masks made without clicks keep the key that they had before there were any.
+    if clicks:
+        parts.append({target: asdict(given) for target, given in clicks.items()})
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

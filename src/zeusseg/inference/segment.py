@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zeusseg.case import Case, Mask
+from zeusseg.inference.clicks import TargetClicks, refuse_untrained, stack_clicks
 from zeusseg.inference.features import StackFeatures
 from zeusseg.inference.load import LoadedModel
 from zeusseg.inference.mirror import mirror_words
 from zeusseg.inference.slices import restore_planes, stack_slices
 from zeusseg.inference.store import FeatureStore
+from zeusseg.models.clicks import Clicks
 from zeusseg.models.neck import Features
 from zeusseg.models.text import TextTokens
 from zeusseg.models.zeus import ZeusModel
@@ -42,18 +44,22 @@ class SegmentedTarget:
 
 def segment(
     loaded: LoadedModel, case: Case, texts: Mapping[str, str], *, batch_size: int = 8, device: str = "cpu",
-    store: FeatureStore | None = None,
+    store: FeatureStore | None = None, clicks: Mapping[str, TargetClicks] | None = None,
 ) -> dict[str, SegmentedTarget]:
     """Segment what each of `texts` (target name to instruction) asks for.
 
-    `store` keeps what the model's frozen vision encoder makes of the slices, for other runs and other words.
+    `store` keeps what the model's frozen vision encoder makes of the slices, for other runs and other words. `clicks`
+    (target name to points and box) go beside the words.
 
     The case keeps its grid: probabilities come back on it. Raises `BadInputError` where the case has none of the
-    model's modalities. A text without words asks for nothing and gets an empty mask, unless the model was trained
-    with the writer `none`.
+    model's modalities or a point is outside the image, `UsageError` for clicks that the model was not trained with or
+    that are for none of the targets. A text without words asks for nothing and gets an empty mask, unless the model
+    was trained with the writer `none`.
     """
-    case = case.with_modalities(loaded.modalities)
-    stack = stack_slices(case, loaded.modalities, loaded.slicing)
+    stack = stack_slices(case.with_modalities(loaded.modalities), loaded.modalities, loaded.slicing)
+    if clicks:
+        refuse_untrained(loaded)
+    pointed = stack_clicks(case, stack, list(texts), clicks or {})
     model = loaded.model.to(device)
     features = None
     if store is not None:
@@ -66,12 +72,15 @@ def segment(
             planes = range(first, min(first + batch_size, len(stack)))
             images = torch.stack([stack.read(plane, loaded.slicing) for plane in planes]).to(device)
             present = stack.present.expand(len(planes), -1).to(device)
+            given = pointed.read(planes)
+            given = given and given.to(device)
             read = None if features is None else partial(features.read, planes)
-            mask, presence = _answer(model, images, present, encoded, read and partial(read, mirrored=False))
+            mask, presence = _answer(model, images, present, encoded, given, read and partial(read, mirrored=False))
             if mirrored is not None:
                 # Read both ways round and averaged, as nnU-Net does.
                 other_mask, other_presence = _answer(
-                    model, images.flip(-1), present, mirrored, read and partial(read, mirrored=True)
+                    model, images.flip(-1), present, mirrored, given and given.flipped(images.shape[-1]),
+                    read and partial(read, mirrored=True),
                 )
                 mask, presence = (mask + other_mask.flip(-1)) / 2, (presence + other_presence) / 2
             masks.append(mask.cpu())
@@ -85,7 +94,7 @@ def segment(
 
 
 def _answer(
-    model: ZeusModel, images: Tensor, present: Tensor, encoded: TextTokens,
+    model: ZeusModel, images: Tensor, present: Tensor, encoded: TextTokens, clicks: Clicks | None,
     read: Callable[[Tensor], Features] | None,
 ) -> tuple[Tensor, Tensor]:
     """Mask (b, t, h, w) and presence (b, t) probabilities of every text for every image (b, m, c, h, w).
@@ -93,7 +102,7 @@ def _answer(
     `read` gives the features of the images, where they are stored.
     """
     which = torch.arange(len(encoded.mask), device=images.device).expand(len(images), -1)
-    output = model(images if read is None else read(images), present, encoded, which)
+    output = model(images if read is None else read(images), present, encoded, which, clicks)
     return output.masks.sigmoid(), output.presence.sigmoid()
 
 
