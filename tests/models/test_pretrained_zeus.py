@@ -76,7 +76,8 @@ def test_features_in_place_of_images_give_the_same_masks(folders, fusion, decode
 def test_what_is_not_frozen_learns_and_what_is_frozen_is_no_part_of_the_state(folders, fusion, decoder):
     model = make(folders["vit"], fusion, decoder).train()
     words, which = distinct([["lesion", ""], ["the left kidney", "liver"]])
-    clicks = Clicks(torch.full((2, 2, 1, 2), 8.0), torch.tensor([[[1], [0]], [[0], [1]]]), torch.full((2, 2, 4), torch.nan))
+    labels = torch.tensor([[[1], [0]], [[0], [1]]])
+    clicks = Clicks(torch.full((2, 2, 1, 2), 8.0), labels, torch.full((2, 2, 4), torch.nan))
     clicks.boxes[0, 0] = torch.tensor([2.0, 3.0, 20.0, 30.0])
     output = model(images_for(model)[:2], SUBSETS[[0, 2]], model.encode_text(words), which, clicks)
     (output.masks.square().mean() + output.presence.square().mean()).backward()

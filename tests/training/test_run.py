@@ -1,6 +1,7 @@
 """A run folder: complete, repeatable, resumable to the bit, and protective of what is already there."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -59,6 +60,15 @@ def test_the_same_seed_gives_the_same_weights_and_resuming_too(run, phantoms, ti
         torch.testing.assert_close(weights[name], tensor, msg=name)
 
 
+def test_a_run_that_was_killed_after_its_last_step_ends_with_the_same_weights(run, phantoms, tiny, tmp_path):
+    again = shutil.copytree(run, tmp_path / "again")
+    (again / "model.safetensors").unlink()
+    train(tiny, phantoms, again, resume=True, progress=False)
+    expected, weights = load_file(run / "model.safetensors"), load_file(again / "model.safetensors")
+    for name, tensor in expected.items():
+        torch.testing.assert_close(weights[name], tensor, msg=name)
+
+
 def test_a_run_is_not_overwritten(run, phantoms, tiny):
     with pytest.raises(UsageError, match="already holds a run"):
         train(tiny, phantoms, run, progress=False)
@@ -75,8 +85,6 @@ def test_an_unknown_split_lists_the_known_ones(phantoms, tiny, tmp_path):
 
 
 def test_a_broken_case_costs_only_itself(phantoms, tiny, tmp_path):
-    import shutil
-
     shutil.copytree(phantoms.root, tmp_path / "data")
     bad = phantoms.splits["train"][0]
     image = next((tmp_path / "data" / bad).glob("t1.nii.gz"))

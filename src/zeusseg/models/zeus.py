@@ -191,7 +191,7 @@ def pad_to_stride(images: Tensor, stride: int) -> Tensor:
     if not rows and not columns:
         return images
     flat = functional.pad(images.flatten(0, -4), (0, columns, 0, rows), mode="replicate")
-    return flat.unflatten(0, images.shape[:-3])
+    return flat.reshape(*images.shape[:-2], *flat.shape[-2:])
 
 
 def _place(name: str, encoders: Path | None) -> str:

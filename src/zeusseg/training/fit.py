@@ -81,6 +81,12 @@ def fit(
     checkpoint = checkpoints / f"{LAST}.ckpt"
     # A run that was stopped before its first checkpoint starts again from its first step.
     goes_on = resume and checkpoint.is_file()
+    if goes_on:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        if state["global_step"] >= options.steps:
+            # Killed after its last step: lightning would not enter its loop, at whose end it hands the averages over.
+            module.load_state_dict(state["state_dict"])
+            return
     trainer.fit(module, loader, ckpt_path=checkpoint if goes_on else None, weights_only=True)
 
 

@@ -93,7 +93,10 @@ def train(
         config = config.model_copy(update={"fit": config.fit.model_copy(update={"absent_targets": 0})})
     fit(model, cases, dataset.targets, dataset.modalities, slicing, config, run, resume=resume, progress=progress,
         store=store)
-    loaded = LoadedModel(model, parts, dataset.modalities, dataset.targets, slicing, config.writer, config.fit.mirror)
+    loaded = LoadedModel(
+        model, parts, dataset.modalities, dataset.targets, slicing, config.writer, config.fit.mirror,
+        clicks=config.fit.click_share > 0,
+    )
     save_model(run / "model.safetensors", loaded)
     trainable, total = count_parameters(model)
     facts = {

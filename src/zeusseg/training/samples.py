@@ -208,7 +208,7 @@ def collate(samples: Sequence[dict[str, object]]) -> Batch:
     present, masks, targets = (torch.stack([s[key] for s in samples]) for key in keys)  # type: ignore[misc]
     if "features" in samples[0]:
         each = [s["features"] for s in samples]
-        maps = [torch.stack(scale) for scale in zip(*each, strict=True)]  # type: ignore[call-overload]
+        maps = [torch.stack(scale) for scale in zip(*each, strict=True)]
         images: Tensor | Features = Features(maps, (masks.shape[-2], masks.shape[-1]))
     else:
         images = torch.stack([s["images"] for s in samples])  # type: ignore[misc]
