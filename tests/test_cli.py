@@ -23,7 +23,9 @@ def zeusseg(capsys, monkeypatch):
     return lambda *words: call(capsys, monkeypatch, *words)
 
 
-COMMANDS = ["info", "instruct", "train", "predict", "evaluate", "compare", "check-splits", "demo"]
+COMMANDS = [
+    "info", "instruct", "pretrain", "train", "predict", "evaluate", "compare", "study", "check-splits", "demo",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])

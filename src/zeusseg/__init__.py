@@ -16,6 +16,8 @@ _VERBS = {
     "write_instructions": "zeusseg.instruct.write",
     "read_config": "zeusseg.training.config",
     "train": "zeusseg.training.run",
+    "pretrain": "zeusseg.pretraining.run",
+    "run_study": "zeusseg.studies.run",
     "predict": "zeusseg.inference.predict",
     "evaluate": "zeusseg.report.evaluate",
     "compare": "zeusseg.report.compare",

@@ -30,6 +30,7 @@ Split = Annotated[str | None, typer.Option(help="Only the cases of this split.")
 Groups = Annotated[Path | None, typer.Option(help="groups.json of check-splits: cases that belong together.")]
 Surface = Annotated[str, typer.Option(help="border (voxels) or elements (by area), for surface measures.")]
 Tolerances = Annotated[str, typer.Option(help="Tolerances of the surface Dice in mm, for example 1,2.")]
+Store = Annotated[Path | None, typer.Option(help="Folder for a frozen encoder's features: each is computed once.")]
 Empty = Annotated[str, typer.Option(help="What two empty masks score: nan (left out of means) or one.")]
 
 
@@ -111,6 +112,7 @@ def train(
     allow_leaks: Annotated[
         bool, typer.Option("--allow-leaks", help="Train though images or patients lie on both sides; look for none.")
     ] = False,
+    store: Store = None,
     layout: Layout = None,
     targets: Targets = None,
 ) -> None:
@@ -124,9 +126,37 @@ def train(
     )
     from zeusseg.training.run import train as train_run
 
-    trained = train_run(settings, dataset, out, resume=resume, allow_leaks=allow_leaks)
+    trained = train_run(settings, dataset, out, resume=resume, allow_leaks=allow_leaks, store=store)
     typer.echo(f"trained into {trained.folder}")
     finish(trained.failures, done=True)
+
+
+@app.command()
+def pretrain(
+    config: Annotated[Path, typer.Argument(help="Configuration (YAML), for example configs/pretrain/resnet-50.yaml.")],
+    out: Annotated[Path, typer.Option(help="The folder of weights to write, in transformers' format.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of cases: its training patients' images are learned from, unlabelled.")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the configuration.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the pretraining in --out.")] = False,
+    splits: Annotated[Path | None, typer.Option(help="splits.json in place of the data's own.")] = None,
+    layout: Layout = None,
+    targets: Targets = None,
+) -> None:
+    """Make the weights of a vision encoder, from phantoms and from images without labels."""
+    from zeusseg.pretraining.config import read_pretrain_config
+
+    settings = read_pretrain_config(config, set_)
+    if data is None and (splits or layout or targets):
+        raise UsageError("--splits, --layout and --targets say how to read --data, which was not given")
+    from zeusseg.datasets import load_dataset
+    from zeusseg.pretraining.run import pretrain as pretrain_encoder
+
+    dataset = None if data is None else load_dataset(data, layout, targets, splits_file=splits)
+    pretrained = pretrain_encoder(settings, dataset, out, resume=resume)
+    typer.echo(f"pretrained {settings.encoder} into {pretrained.folder}")
+    finish(pretrained.failures, done=True)
 
 
 @app.command()
@@ -137,11 +167,15 @@ def predict(
     split: Split = None,
     instructions: Annotated[Path | None, typer.Option(help="Instruction file, instead of the run's writer.")] = None,
     text: Annotated[str | None, typer.Option(help="One instruction for every case, word for word.")] = None,
+    clicks: Annotated[
+        Path | None, typer.Option(help="Points and boxes beside the words (JSONL), see docs/models.md.")
+    ] = None,
     modalities: Annotated[str | None, typer.Option(help="Use only these, for example t1,flair.")] = None,
     multilabel: Annotated[bool, typer.Option("--multilabel", help="Also write one label map per case.")] = False,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write each voxel's probability (0 to 255 for 0 to 1).")
     ] = False,
+    store: Store = None,
     layout: Layout = None,
     targets: Targets = None,
 ) -> None:
@@ -159,9 +193,9 @@ def predict(
         # Beside the masks, so that `evaluate --split` knows the draw that this run was trained with.
         write_text(out / "splits.json", splits.read_text(encoding="utf-8"))
     predicted = predict_cases(
-        run, dataset, out, case_ids=ids, instructions=instructions, text=text,
+        run, dataset, out, case_ids=ids, instructions=instructions, text=text, clicks=clicks,
         modalities=modalities.split(",") if modalities else None, multilabel=multilabel,
-        probabilities=probabilities,
+        probabilities=probabilities, store=store,
     )
     typer.echo(f"{len(predicted.done)} cases in {out}")
     finish(predicted.failures, done=bool(predicted.done))
@@ -233,6 +267,42 @@ def compare(
     typer.echo(f"report: {out / 'comparison.html'}")
     if any(found.failures or found.unscored for found in comparison.evaluations.values()):
         raise typer.Exit(1)
+
+
+@app.command()
+def study(
+    study: Annotated[Path, typer.Argument(help="The study (YAML), for example configs/studies/fusion.yaml.")],
+    data: Annotated[Path, typer.Option(help="Folder of labelled cases.")],
+    out: Annotated[Path, typer.Option(help="Folder of the study; one that is there is gone on with.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the base configuration.")] = None,
+    groups: Groups = None,
+    splits: Annotated[Path | None, typer.Option(help="splits.json in place of the data's own.")] = None,
+    allow_leaks: Annotated[
+        bool, typer.Option("--allow-leaks", help="Train though images or patients lie on both sides; look for none.")
+    ] = False,
+    layout: Layout = None,
+    targets: Targets = None,
+) -> None:
+    """Train and compare arms: every arm with every seed, scored the same way, with paired statistics."""
+    import shlex
+
+    from zeusseg.studies.config import read_study
+
+    read_study(study, set_ or ())
+    from zeusseg.datasets import load_dataset
+    from zeusseg.studies.run import run_study
+
+    dataset = load_dataset(
+        data, layout, targets, groups_file=groups, splits_file=splits, allow_leaks=allow_leaks
+    )
+    result = run_study(
+        study, dataset, out, overrides=set_ or (), allow_leaks=allow_leaks,
+        command=shlex.join(["zeusseg", *sys.argv[1:]]),
+    )
+    typer.echo(result.to_text())
+    if result.rows:
+        typer.echo(f"tables: {out / 'table.md'}, report: {out / 'report.html'}")
+    finish(dict(result.failures), done=bool(result.rows))
 
 
 @app.command("check-splits")
