@@ -34,6 +34,14 @@ class DecodedMasks:
     queries: Tensor
 
 
+def evidence_of(masks: Tensor) -> Tensor:
+    """What masks (b, t, h, w) show to the presence head (b, t, 2): the surest pixel, and the share of the slice that is
+    covered; logits and logarithm scaled to the size of the other inputs."""
+    surest = masks.flatten(2).amax(dim=2) / LOGIT_SCALE
+    share = masks.flatten(2).sigmoid().mean(dim=2).clamp(min=1e-6).log() / LOGIT_SCALE
+    return torch.stack([surest, share], dim=-1)
+
+
 class PixelDecoder(nn.Module):
     """Encoder features to decoded features of the same scales plus one of twice the finest; both finest first.
 
@@ -177,9 +185,5 @@ class InstructionDecoder(nn.Module):
                 )
             masks = logits
         assert masks is not None
-        # Presence sees what the mask shows: its surest pixel, and the share of the slice that it covers.
-        surest = masks.flatten(2).amax(dim=2) / LOGIT_SCALE
-        share = masks.flatten(2).sigmoid().mean(dim=2).clamp(min=1e-6).log() / LOGIT_SCALE
-        evidence = torch.stack([surest, share], dim=-1).to(queries)
-        presence = self.presence(torch.cat([self.norm(queries), evidence], dim=-1))
+        presence = self.presence(torch.cat([self.norm(queries), evidence_of(masks).to(queries)], dim=-1))
         return DecodedMasks(masks, presence.squeeze(-1), queries)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from zeusseg.errors import UsageError
 from zeusseg.models.clicks import PADDING, Clicks
-from zeusseg.models.decoder import LOGIT_SCALE, DecodedMasks
+from zeusseg.models.decoder import DecodedMasks, evidence_of
 from zeusseg.models.weights import load_pretrained, look_up
 
 EXTRA = "the decoder 'sam' needs the extra: pip install 'zeusseg[pretrained]'"
@@ -93,10 +93,8 @@ class SamInstructionDecoder(nn.Module):
         masks = torch.einsum("b t c, b t c h w -> b t h w", filters, raised)
         queries = self.to_query(read[:, :, 1])
         # Presence sees what the mask shows, as in our own decoder, and how good SAM thinks that it is.
-        surest = masks.flatten(2).amax(dim=2) / LOGIT_SCALE
-        share = masks.flatten(2).sigmoid().mean(dim=2).clamp(min=1e-6).log() / LOGIT_SCALE
-        evidence = torch.stack([surest, share, self.iou(read[:, :, 0])[..., 0]], dim=-1).to(queries)
-        presence = self.presence(torch.cat([self.norm(queries), evidence], dim=-1))
+        evidence = [evidence_of(masks).to(queries), self.iou(read[:, :, 0])[..., :1]]
+        presence = self.presence(torch.cat([self.norm(queries), *evidence], dim=-1))
         return DecodedMasks(masks, presence.squeeze(-1), queries)
 
     def _code(self, places: Tensor) -> Tensor:

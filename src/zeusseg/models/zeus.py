@@ -107,7 +107,9 @@ class ZeusModel(nn.Module):
             self.pixels: PixelDecoder | None = None
             # SAM's image embedding has a stride of 16.
             embedding = max(i for i, stride in enumerate(self.fusion.encoder.strides) if stride <= 16 or i == 0)
-            self.decoder: nn.Module = SamInstructionDecoder(feature_channels, width, place or None, embedding)
+            self.decoder: nn.Module = SamInstructionDecoder(
+                feature_channels, width, _place(decoder, encoders) if place else None, embedding
+            )
         else:
             self.pixels = PixelDecoder(feature_channels, norm)
             self.decoder = InstructionDecoder(self.pixels.channels, width)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from zeusseg.errors import UsageError
-from zeusseg.training.config import Part
+from zeusseg.settings import Part, read_settings
 
 EncoderName = Literal["vit-small-16", "resnet-18", "resnet-50"]
 # The largest stride of a ResNet, and a multiple of the side of the patches that are hidden.
@@ -66,27 +66,9 @@ class PretrainConfig(Part):
         return value
 
 
-def read_pretrain_config(path: Path | str, overrides: list[str] | None = None) -> PretrainConfig:
+def read_pretrain_config(path: Path | str, overrides: Sequence[str] | None = None) -> PretrainConfig:
     """Read a configuration; `overrides` are `key.key=value`, values in YAML. Raises `UsageError` naming the key."""
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"cannot read the configuration {path}: {error}") from error
-    for override in overrides or []:
-        key, separator, value = override.partition("=")
-        if not separator:
-            raise UsageError(f"--set takes key=value, for example steps=200, not {override!r}")
-        place: dict[str, Any] = content
-        *above, last = key.split(".")
-        for name in above:
-            place = place.setdefault(name, {})
-        place[last] = yaml.safe_load(value)
-    try:
-        return PretrainConfig.model_validate(content)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"the configuration {path} does not fit: {problems}") from error
+    return read_settings(PretrainConfig, path, overrides or ())
 
 
 def write_pretrain_config(config: PretrainConfig) -> str:

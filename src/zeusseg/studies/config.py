@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zeusseg.errors import UsageError
 from zeusseg.files import target_file_name
-from zeusseg.training.config import Part, TrainConfig
+from zeusseg.settings import Part, changed, fitting, parse_changes, read_mapping
+from zeusseg.training.config import TrainConfig
 
 # Keys of an arm that say something about it; every other key of an arm is a change to the configuration.
 ABOUT = ("note", "control", "oracle")
@@ -103,11 +103,12 @@ class StudyConfig(Part):
 
     def base(self) -> TrainConfig:
         """The base configuration by itself. Raises `UsageError` naming the key that does not fit."""
-        return _train_config(self.config, "the base configuration")
+        return fitting(TrainConfig, self.config, "the base configuration")
 
     def config_of(self, arm: str, seed: int) -> TrainConfig:
         """The training configuration of an arm. Raises `UsageError` naming the arm and the key that does not fit."""
-        config = _train_config(changed(self.config, {**self.arms[arm].changes, "fit.seed": seed}), f"the arm {arm!r}")
+        content = changed(self.config, {**self.arms[arm].changes, "fit.seed": seed})
+        config = fitting(TrainConfig, content, f"the arm {arm!r}")
         if config.writer.startswith("oracle") and not self.arms[arm].oracle:
             raise UsageError(
                 f"the arm {arm!r} would use text made from reference masks ({config.writer}): mark it `oracle: true`"
@@ -122,17 +123,15 @@ def read_study(path: Path | str, overrides: Sequence[str] = ()) -> StudyConfig:
     naming the file and the key.
     """
     path = Path(path)
-    content = _read_mapping(path, "study")
+    content = read_mapping(path, "study")
     base = content.get("config") or {}
     if isinstance(base, str):
-        base = _read_mapping(path.parent / base, "configuration")
+        base = read_mapping(path.parent / base, "configuration")
     try:
         content["config"] = changed(base, parse_changes(overrides)) if isinstance(base, dict) else base
-        study = StudyConfig.model_validate(content)
-    except ValidationError as error:
-        raise UsageError(f"the study {path} does not fit: {_problems(error)}") from error
     except ValueError as error:
         raise UsageError(str(error)) from error
+    study = fitting(StudyConfig, content, f"the study {path}")
     study.base()
     for arm in study.arms:
         study.config_of(arm, study.seeds[0])
@@ -147,53 +146,3 @@ def write_study(study: StudyConfig) -> str:
         for name, arm in study.arms.items()
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-
-
-def changed(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of nested mappings in which the values at dotted keys are others.
-
-    >>> changed({"fit": {"steps": 5, "seed": 1}}, {"fit.steps": 7, "model.fusion": "late"})
-    {'fit': {'steps': 7, 'seed': 1}, 'model': {'fusion': 'late'}}
-    """
-    result = copy.deepcopy(dict(content))
-    for key, value in changes.items():
-        *above, last = key.split(".")
-        place = result
-        for name in above:
-            if not isinstance(place.get(name), dict):
-                place[name] = {}
-            place = place[name]
-        place[last] = value
-    return result
-
-
-def parse_changes(overrides: Sequence[str]) -> dict[str, Any]:
-    """Changes from `key.key=value`, values in YAML. Raises `ValueError` for one without a value."""
-    changes = {}
-    for override in overrides:
-        key, separator, value = override.partition("=")
-        if not separator:
-            raise ValueError(f"a change is key=value, for example fit.steps=200, not {override!r}")
-        changes[key] = yaml.safe_load(value)
-    return changes
-
-
-def _train_config(content: Mapping[str, Any], what: str) -> TrainConfig:
-    try:
-        return TrainConfig.model_validate(content)
-    except ValidationError as error:
-        raise UsageError(f"{what} does not fit: {_problems(error)}") from error
-
-
-def _read_mapping(path: Path, what: str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"cannot read the {what} {path}: {error}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"the {what} {path} must be a mapping of keys to values")
-    return content
-
-
-def _problems(error: ValidationError) -> str:
-    return "; ".join(": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in error.errors())

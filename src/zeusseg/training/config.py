@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from zeusseg.errors import UsageError
+from zeusseg.settings import Part, read_settings
 from zeusseg.training.presets import PRESETS
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ModelConfig(Part):
@@ -79,34 +76,16 @@ class TrainConfig(Part):
     """A whole run. `split` sizes the draw where the data come without `splits.json`: shares, or numbers of patients."""
 
     writer: str = "measured"
-    split: dict[str, float | int] = {"val": 0.2}
+    split: dict[str, float | int] = Field(default_factory=lambda: {"val": 0.2})
     train_on: str = "train"
     model: ModelConfig = ModelConfig()
     slices: SlicesConfig = SlicesConfig()
     fit: FitConfig = FitConfig()
 
 
-def read_config(path: Path | str, overrides: list[str] | None = None) -> TrainConfig:
+def read_config(path: Path | str, overrides: Sequence[str] | None = None) -> TrainConfig:
     """Read a configuration; `overrides` are `key.key=value`, values in YAML. Raises `UsageError` naming the key."""
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"cannot read the configuration {path}: {error}") from error
-    for override in overrides or []:
-        key, separator, value = override.partition("=")
-        if not separator:
-            raise UsageError(f"--set takes key=value, for example fit.steps=200, not {override!r}")
-        place: dict[str, Any] = content
-        *above, last = key.split(".")
-        for name in above:
-            place = place.setdefault(name, {})
-        place[last] = yaml.safe_load(value)
-    try:
-        return TrainConfig.model_validate(content)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"the configuration {path} does not fit: {problems}") from error
+    return read_settings(TrainConfig, path, overrides or ())
 
 
 def write_config(config: TrainConfig) -> str:
