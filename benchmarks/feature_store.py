@@ -25,7 +25,7 @@ from zeusseg.training import callbacks
 from zeusseg.training.config import TrainConfig
 from zeusseg.training.run import train
 
-SIDE, PLANES, CASES, BATCH = 256, 10, 4, 4
+SIDE, PLANES, CASES, BATCH = 256, 8, 3, 4
 MODALITIES = ("t1", "t1ce", "flair")
 
 
