@@ -38,28 +38,24 @@ class Features:
         return [feature[pairs].float() for feature in self.maps]
 
 
-class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of each pixel (b, c, h, w): it does not depend on how much of an image is shown."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return rearrange(super().forward(rearrange(x, "b c h w -> b h w c")), "b h w c -> b c h w")
-
-
 class Rescale(nn.Module):
     """One map to another scale: sub-pixel convolution (Shi et al. 2016) upwards, a strided one downwards.
 
     A patch's token still holds the detail inside its patch, the more the earlier its block: unfolding it loses none.
+    Channels are normalised pixel by pixel, which does not depend on how much of an image is shown.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: str, up: int, down: int):
         super().__init__()
-        self.norm = ChannelNorm(inputs)
-        self.project = nn.Conv2d(inputs, outputs * up**2, 1)
+        self.norm = nn.LayerNorm(inputs)
+        # A matrix product: as a convolution of one pixel, it takes several times as long on a CPU.
+        self.project = nn.Linear(inputs, outputs * up**2)
         self.unfold = nn.PixelShuffle(up)
         self.smooth = normalised_convolution(outputs, outputs, norm, stride=down)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.smooth(self.unfold(self.project(self.norm(x))))
+        projected = self.project(self.norm(rearrange(x, "b c h w -> b h w c")))
+        return self.smooth(self.unfold(rearrange(projected, "b h w c -> b c h w").contiguous()))
 
 
 class FeaturePyramid(nn.Module):
