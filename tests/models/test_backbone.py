@@ -243,6 +243,21 @@ def test_a_frozen_encoder_stays_as_it_is_and_what_follows_it_learns(folders, kin
     assert follower.weight.grad.abs().sum() > 0
 
 
+def test_a_random_sam_tells_images_apart(tmp_path):
+    from transformers import SamVisionConfig
+
+    # As SAM is published: its configuration says that weights are drawn with a deviation of 1e-10.
+    config = SamVisionConfig(
+        hidden_size=32, mlp_dim=64, output_channels=16, num_hidden_layers=4, num_attention_heads=2, image_size=64,
+        window_size=2, global_attn_indexes=[3],
+    )  # fmt: skip
+    assert config.initializer_range < 1e-6
+    config.save_pretrained(tmp_path)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    for feature in load_backbone(str(tmp_path), random=True)(images):
+        assert (feature[0] - feature[1]).abs().mean() > 0.1
+
+
 @pytest.mark.parametrize("kind", VISION_KINDS)
 def test_random_weights_need_no_weights_repeat_and_disturb_nothing(folders, tmp_path, kind):
     for file in folders[kind].glob("*.json"):

@@ -21,6 +21,8 @@ from zeusseg.models.weights import Publication, digest, draw_random, load_pretra
 # lies nearly all tissue; a wider one would show it in a few greys, and what is brighter or darker is as visible when
 # it is wholly white or black.
 WINDOW = (-2.5, 2.5)
+# Deviations of weights that are drawn.
+LEAST_DEVIATION, USUAL_DEVIATION = 1e-4, 0.02
 Pixels = tuple[Sequence[float], Sequence[float]]
 
 
@@ -46,6 +48,9 @@ def load_backbone(model: str, *, random: bool = False, unfrozen_blocks: int = 0,
     pixels = _pixel_statistics(publication)
     network = getattr(transformers, family.network)
     if random:
+        if getattr(config, "initializer_range", 1.0) < LEAST_DEVIATION:
+            # SAM's configuration says 1e-10, for weights that are loaded: drawn so, every image would look the same.
+            config.initializer_range = USUAL_DEVIATION
         encoder = draw_random(network, config, **family.options)
         name = "random-" + digest(encoder.state_dict(), publication.config.read_bytes(), pixels)
     elif timm:
