@@ -9,8 +9,11 @@ import pytest
 
 from zeusseg.case import Target
 from zeusseg.datasets.known import known_targets_files
-from zeusseg.instruct.rewording import absent_text, findings_of, reword
-from zeusseg.instruct.vocabulary import SIDES, content_words, words_of
+from zeusseg.instruct.absent import absent_text
+from zeusseg.instruct.knowledge import known_targets
+from zeusseg.instruct.rewording import findings_of, reword
+from zeusseg.lexicon import content_words, words_of
+from zeusseg.lexicon.spelling import SIDES
 
 RIGHT_VENTRICLE = Target(
     "RV", (1,), ("right ventricle",), "the thin-walled pool of blood at the front; it feeds the lungs"
@@ -35,11 +38,12 @@ def absent_texts(targets: tuple[Target, ...], count: int = 200, text: str | None
 
 
 def says(text: str, target: Target) -> bool:
-    """Names or defines the target, as a plain search finds it."""
-    names = (re.escape(name.casefold()) for name in (target.name, *target.synonyms))
-    return (
-        bool(re.search(rf"\b({'|'.join(names)})\b", text.casefold())) or target.definition.casefold() in text.casefold()
-    )
+    """Names or defines the target, as a plain search finds it: two phrases of the lexicon's are a definition."""
+    known = known_targets((target,))[0]
+    names = (re.escape(name.casefold()) for name in known.names)
+    named = bool(re.search(rf"\b({'|'.join(names)})\b", text.casefold()))
+    phrases = sum(phrase.casefold() in text.casefold() for phrase in known.phrases)
+    return named or target.definition.casefold() in text.casefold() or phrases >= 2
 
 
 @pytest.mark.parametrize("target", [t for targets in KNOWN.values() for t in targets], ids=lambda t: t.name)
@@ -52,13 +56,29 @@ def test_rewordings_vary_name_synonym_definition_and_the_text_as_written() -> No
     assert len(set(texts)) > 100
     assert written(RIGHT_VENTRICLE) in texts
     assert any("right ventricle" in text.casefold() and "RV" not in text for text in texts)
-    assert any(not re.search(r"\brv\b|ventricle", text.casefold()) for text in texts), "never by definition alone"
+    assert any(not re.search(r"\brv\b|ventric", text.casefold()) for text in texts), "never by definition alone"
+
+
+def test_rewordings_use_the_lexicons_names_and_phrases() -> None:
+    texts = " ".join(rewordings(written(RIGHT_VENTRICLE), RIGHT_VENTRICLE, 1000)).casefold()
+    assert "ventriculus dexter" in texts
+    known = known_targets((RIGHT_VENTRICLE,))[0]
+    assert all(phrase.casefold() in texts for phrase in known.phrases)
+
+
+def test_a_term_that_two_targets_share_words_neither() -> None:
+    """A data set whose parts of the tumor are all called tumor: their names stay their own."""
+    first, second = Target("core", (1,), ("glioma",)), Target("rim", (2,), ("glial tumor",))
+    known = known_targets((first, second))
+    assert known[0].names == ("core", "glioma")
+    assert known[1].names == ("rim", "glial tumor")
+    assert known[0].phrases == ()
 
 
 def test_findings_are_sometimes_kept_whole_and_sometimes_dropped() -> None:
     texts = rewordings(written(LESION), LESION)
     kept = [text for text in texts if FINDINGS in text]
-    dropped = [text for text in texts if "FLAIR" not in text]
+    dropped = [text for text in texts if "FLAIR: " not in text]
     assert len(kept) + len(dropped) == len(texts)
     assert len(kept) > 50
     assert len(dropped) > 50
@@ -70,7 +90,7 @@ def test_a_text_that_names_no_target_is_given_its_name() -> None:
 
 
 def test_a_target_of_a_bare_name_is_reworded_by_its_name() -> None:
-    assert all("mlv" in text.casefold() for text in rewordings("MLV", Target("MLV", (2,))))
+    assert all("hub" in text.casefold() for text in rewordings("hub", Target("hub", (2,))))
 
 
 def test_an_empty_text_stays_empty() -> None:
@@ -114,13 +134,13 @@ def test_an_absent_text_shares_no_content_word_with_any_target(name: str) -> Non
 @pytest.mark.parametrize(
     ("target", "denoting"),
     [
-        (Target("lesion", (1,)), "tumor tumour glioma edema oedema cyst cancer metastasis necrosis plaque infarct"),
+        (Target("lesion", (1,)), "tumor tumour glioma edema oedema cyst cancer metastasis necrosis infarct"),
         (Target("breast tumor", (1,)), "tumor cyst fibroadenoma carcinoma breast lesion nodule"),
         (Target("edema", (1,)), "swelling oedema tumor lesion"),
         (Target("RV", (1,)), "heart cardiac chambers rv"),
-        (Target("MLV", (1,)), "heart cardiac mlv lv lvc myo myocardium"),
-        (Target("LVC", (1,)), "heart cardiac lvc lv mlv"),
-        (Target("Anterior", (1,)), "hippocampus hippocampal brain"),
+        (Target("MLV", (1,)), "heart cardiac mlv lv myo myocardium"),
+        (Target("LVC", (1,)), "lvc lv mlv myocardium"),
+        (Target("Anterior", (1,), ("anterior hippocampus",)), "hippocampus hippocampal brain"),
         (Target("prostate", (1,)), "peripheral transition PZ TZ prostate pelvis"),
         (Target("lungs", (1,)), "lung pulmonary chest thorax pneumonia emphysema"),
     ],

@@ -1,0 +1,27 @@
+"""Words that turn a target's mask: negated, set against another target, or told apart by side, size and signal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zeusseg.instruct.attributes import Attributes, phrase
+from zeusseg.instruct.knowledge import Known
+from zeusseg.instruct.moulds import finish, moulds, pick, sentence
+from zeusseg.instruct.rewording import kept, name_of
+
+
+def negated_text(known: Known, findings: str, rng: np.random.Generator) -> str:
+    """An instruction that names a target only to say that it is not wanted, or not there: it asks for nothing."""
+    return finish(sentence("negated", name_of(known, rng), "", rng), kept(findings, rng), rng)
+
+
+def contrast_text(wanted: Known, other: Known, findings: str, rng: np.random.Generator) -> str:
+    """An instruction for one target that also names another, to leave it out."""
+    mould = pick(moulds()["contrast_templates"], rng)
+    said = mould.replace("{x}", name_of(wanted, rng)).replace("{y}", name_of(other, rng))
+    return finish(said, kept(findings, rng), rng)
+
+
+def attribute_text(known: Known, wanted: Attributes, findings: str, rng: np.random.Generator) -> str:
+    """An instruction for those pieces of a target that have the attributes."""
+    return finish(sentence("name", phrase(name_of(known, rng), wanted, rng), "", rng), kept(findings, rng), rng)
