@@ -192,3 +192,22 @@ def test_an_unknown_region_or_modality_is_refused_with_the_valid_ones() -> None:
         make_phantom(0, "abdomen", modalities=["flair"])
     with pytest.raises(UsageError, match="none was named"):
         make_phantom(0, modalities=[])
+
+
+@pytest.mark.parametrize(
+    ("region", "options", "labels", "mean"),
+    [
+        ("brain", {"lesions": 2, "modalities": ["t1"], "spacing_mm": (4.5, 4.5, 14)}, [9449, 43, 14, 0, 94], 172.910),
+        (
+            "abdomen",
+            {"modalities": ["ct"], "spacing_mm": (8, 8, 16)},
+            [8214, 0, 0, 0, 0, 892, 91, 175, 215, 13],
+            -502.917,
+        ),
+    ],
+)
+def test_a_seed_gives_the_patient_that_it_always_gave(region: str, options: dict, labels: list, mean: float) -> None:
+    # Data sets, documents and trained models rest on it. The tolerance is for other machines' rounding.
+    case = make_phantom(3, region, shape=(40, 40, 6), **options).case
+    np.testing.assert_allclose(np.bincount(case.labels.array.ravel()), labels, atol=2)
+    assert case.reference.array.mean(dtype=float) == pytest.approx(mean, rel=1e-3)

@@ -26,6 +26,7 @@ from zeusseg.datasets.phantom_physics import (
     clean_image,
     tissue_values,
 )
+from zeusseg.datasets.phantom_several import COUNTS
 from zeusseg.datasets.phantom_shapes import fine_axes
 from zeusseg.datasets.phantom_truth import PhantomTruth, Site, describe_truth, side_of, tissue_around
 from zeusseg.errors import UsageError
@@ -62,13 +63,18 @@ def make_phantom(
     randomise: bool = False,
     shape: tuple[int, int, int] = (96, 96, 16),
     spacing_mm: tuple[float, float, float] | None = None,
+    *,
+    several: bool = False,
 ) -> Phantom:
     """Make one patient. The same arguments give the same patient; another choice of modalities, the same body.
 
     `lesions` is their number (None: drawn, none in about 30 %). `randomise` also varies contrast, resolution, noise
     and file orientation widely. `shape` (x, y, z) and `spacing_mm` are of the canonical grid, the body at its middle;
     by default 2 x 2 x 5 mm for a brain and 3.6 x 3.6 x 6 mm for an abdomen. Images are int16 (CT in HU).
-    Raises `UsageError` for an unknown region or modality.
+    `several`: two to four lesions of a brain instead (`lesions` may say how many), on about the same level and apart
+    from each other, so that axial slices show them together. Each is small (outer radius 6 to 7.5 mm) or large (13 to
+    17 mm), on the left or on the right, and enhances (solid or ring) or does not; not all are alike.
+    Raises `UsageError` for an unknown region or modality, and where there cannot be several lesions.
     """
     if region not in get_args(Region):
         raise UsageError(f"unknown phantom region {region!r}: expected one of {', '.join(get_args(Region))}")
@@ -79,14 +85,23 @@ def make_phantom(
             f"a {region} phantom has no modality {', '.join(map(repr, unknown)) or '(none was named)'}: "
             f"expected some of {', '.join(MODALITIES[region])}"
         )
+    if several and (region != "brain" or lesions not in (None, *COUNTS)):
+        raise UsageError(
+            f"several lesions were asked for with region={region!r}, lesions={lesions}: "
+            f"expected a brain, and lesions from {COUNTS[0]} to {COUNTS[-1]} or None"
+        )
     code = get_args(Region).index(region)
     body_rng, lesion_rng, file_rng = (np.random.default_rng([seed, code, part]) for part in range(3))
     spacing = spacing_mm or SPACING_MM[region]
     count = lesion_count(lesion_rng)  # drawn even where it is given, so that the rest stays the same
+    if several:
+        count = int(lesion_rng.choice(COUNTS))
     count = count if lesions is None else lesions
     axes = fine_axes(shape, spacing)
-    build = build_brain if region == "brain" else build_abdomen
-    anatomy = build(body_rng, lesion_rng, axes, count)
+    if region == "brain":
+        anatomy = build_brain(body_rng, lesion_rng, axes, count, several)
+    else:
+        anatomy = build_abdomen(body_rng, lesion_rng, axes, count)
     labels = _coarse_labels(anatomy.label)
     owner = _coarse_owner(anatomy.owner, labels)
     # Voxels of pure healthy tissue only: border mixtures would blur what a lesion is compared with.
@@ -121,12 +136,15 @@ def write_phantoms(
     splits: Mapping[str, float] = SPLITS,
     shape: tuple[int, int, int] = (96, 96, 16),
     spacing_mm: tuple[float, float, float] | None = None,
+    *,
+    several: bool = False,
 ) -> None:
     """Write `count` patients as a data set of layout `folder`, which `load_dataset` reads.
 
     `out`/CASE/{MODALITY,labels}.nii.gz, targets.yaml, splits.json, and truth.jsonl with what each modality truly
     shows. The regions take turns; a modality that a region does not have is left out there. `missing` is the share of
-    patients that lack some of their modalities (never all). Raises `UsageError` as `make_phantom` does.
+    patients that lack some of their modalities (never all). `several`: brains with two to four lesions that side, size
+    or enhancement tells apart. Raises `UsageError` as `make_phantom` does.
     """
 
     def write_one(index: int) -> dict[str, Any]:
@@ -139,7 +157,7 @@ def write_phantoms(
             kept = set(rng.choice(len(wanted), rng.integers(1, len(wanted)), replace=False).tolist())
             wanted = [name for place, name in enumerate(wanted) if place in kept]
         body = int(rng.integers(2**31))  # two data sets of different seeds share no patient
-        phantom = make_phantom(body, region, None, wanted, randomise, shape, spacing_mm)
+        phantom = make_phantom(body, region, None, wanted, randomise, shape, spacing_mm, several=several)
         case_id = f"{region}_{index:04d}"
         write_case(out / case_id, replace(phantom, case=replace(phantom.case, id=case_id, patient=case_id)))
         shown = {name: truth.to_json() for name, truth in phantom.truth.items()}

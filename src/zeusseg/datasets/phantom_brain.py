@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from zeusseg.case import Mask
 from zeusseg.datasets.phantom_lesions import LABELS, Anatomy, Lesion, paint_brain_lesions, place_lesions
 from zeusseg.datasets.phantom_physics import TISSUE_CODES
+from zeusseg.datasets.phantom_several import Level, plan_several
 from zeusseg.datasets.phantom_shapes import Field, Point, Points, ellipsoid, pose, sheets, smooth_noise, tube
+
+# Heights (mm above the thalami) at which a slice has room for several tumours.
+WIDE_LEVELS_MM = (2.0, 34.0)
 
 
 @dataclass(frozen=True)
@@ -82,13 +86,19 @@ class Head:
 
 
 def build_brain(
-    rng: np.random.Generator, lesion_rng: np.random.Generator, axes: Sequence[Field], count: int
+    rng: np.random.Generator, lesion_rng: np.random.Generator, axes: Sequence[Field], count: int, several: bool = False
 ) -> Anatomy:
-    """Draw one head on sub-voxels along `axes` (mm, the middle of the grid at 0) with `count` tumours."""
+    """Draw one head on sub-voxels along `axes` (mm, the middle of the grid at 0) with `count` tumours.
+
+    `several`: these are small or large, on one level, and differ as `phantom_several.plan_several` says.
+    """
     head = Head.draw(rng)
     # The slab of slices sits a little above the middle of the head: from the midbrain to the crown.
     points = pose(rng, (axes[0], axes[1], axes[2] + 14), 7.0, (3.0, 2.0, 6.0), 1.6)
-    lesions = _plan_tumours(lesion_rng, head, axes, count)
+    if several:
+        lesions = plan_several(lesion_rng, count, _level(lesion_rng, head, points))
+    else:
+        lesions = _plan_tumours(lesion_rng, head, axes, count)
     inner = points
     for lesion in lesions:
         inner = lesion.pushed(inner)
@@ -146,6 +156,19 @@ def _plan_tumours(rng: np.random.Generator, head: Head, axes: Sequence[Field], c
         return min(float(-head.cerebrum(at)) - 1, float(head.ventricles(at)) + 5, abs(centre[0]) + 2)
 
     return place_lesions(rng, count, "brain", candidate, room_mm)
+
+
+def _level(rng: np.random.Generator, head: Head, points: Points) -> Level:
+    """A slice between the middle of the head and the roofs of the ventricles, where the brain is wide on both sides."""
+    heights = points.z[points.z.shape[0] // 2, points.z.shape[1] // 2]
+    low, high = WIDE_LEVELS_MM
+    fitting = np.flatnonzero((heights >= low) & (heights <= high))
+    k = int(rng.choice(fitting)) if fitting.size else int(np.abs(heights - (low + high) / 2).argmin())
+    plane = Points(points.x[:, :, k : k + 1], points.y[:, :, k : k + 1], points.z[:, :, k : k + 1])
+    x, y, z, depth, away = (
+        field[:, :, 0] for field in (plane.x, plane.y, plane.z, -head.cerebrum(plane), head.ventricles(plane))
+    )
+    return Level(x, y, z, depth, away)
 
 
 def _fissures(rng: np.random.Generator, head: Head, points: Points, axes: Sequence[Field]) -> Field:
