@@ -1,17 +1,20 @@
 """A trained model written and opened again: the same masks, nothing frozen in the file, the right encoder or none."""
 
+import json
 import shutil
 from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from helpers.encoders import VISION_KINDS, tiny_vision
 from zeusseg.case import Target
 from zeusseg.errors import UsageError
 from zeusseg.inference.load import ENCODERS, LoadedModel, load_model, save_model
 from zeusseg.inference.slices import Slicing
+from zeusseg.metrics.calibration import Calibration
 from zeusseg.models.fusion import FUSIONS
 from zeusseg.models.zeus import ZeusModel
 
@@ -88,4 +91,20 @@ def test_weights_that_do_not_fit_their_header_are_refused(tmp_path):
     parts = {**loaded.parts, "fusion": "late"}
     save_model(tmp_path / "model.safetensors", replace(loaded, parts=parts))
     with pytest.raises(UsageError, match="does not hold the weights that its header describes"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("calibration", [None, Calibration(0.4, -1.25, 120, 60)])
+def test_a_calibration_comes_back_as_it_was(tmp_path, calibration):
+    save_model(tmp_path / "model.safetensors", replace(build("compact"), calibration=calibration))
+    assert load_model(tmp_path).calibration == calibration
+
+
+def test_a_model_of_an_older_format_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, build("compact"))
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["zeusseg"])
+    save_file(load_file(path), path, metadata={"zeusseg": json.dumps(header | {"format": 2})})
+    with pytest.raises(UsageError, match="has format 2, this zeusseg reads 3: train it again"):
         load_model(tmp_path)

@@ -12,10 +12,11 @@ import torch
 from zeusseg.case import Case, Target, Volume
 from zeusseg.datasets import load_dataset
 from zeusseg.errors import UsageError
-from zeusseg.inference.load import load_model
+from zeusseg.inference.load import load_model, save_model
 from zeusseg.inference.predict import multilabel_map, predict
 from zeusseg.inference.segment import SegmentedTarget, segment
 from zeusseg.instruct.instruction import Check, Instruction
+from zeusseg.metrics.calibration import Calibration
 from zeusseg.report.scoring import read_prediction_record
 
 
@@ -81,6 +82,62 @@ def test_a_low_presence_empties_the_mask_and_says_so(run, phantoms, monkeypatch)
     assert found.presence == pytest.approx(1 / (1 + np.exp(2)), abs=1e-4)
     assert not found.mask.any()
     assert "presence 0.12 is below 0.5" in found.empty_reason
+
+
+def test_presence_is_kept_calibrated_and_as_the_model_gave_it(run, phantoms, tmp_path):
+    case_id = phantoms.splits["test"][0]
+    for calibration, calibrated, n in ((None, False, None), (Calibration(0.5, -3.0, 40, 20), True, 40)):
+        folder = tmp_path / str(n)
+        shutil.copytree(run, folder / "run")
+        save_model(folder / "run" / "model.safetensors", replace(load_model(run), calibration=calibration))
+        predict(folder / "run", phantoms, folder, case_ids=[case_id], text="lesion", progress=False)
+        content = record(folder / case_id)
+        entry = content["targets"]["text"]
+        assert (content["presence_calibrated"], content["presence_calibrated_on"]) == (calibrated, n)
+        logit = np.log(entry["presence_raw"] / (1 - entry["presence_raw"]))
+        expected = 1 / (1 + np.exp(3 - 0.5 * logit)) if calibrated else entry["presence_raw"]
+        assert entry["presence"] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.fixture
+def follows_sides(monkeypatch) -> None:
+    """A model that sees something on the patient's right and nothing on the left, whatever it is called."""
+    from zeusseg.models.text import TextTokens
+    from zeusseg.models.zeus import ZeusModel, ZeusOutput
+
+    texts: list[str] = []
+
+    def encode(self, asked):
+        texts[:] = asked
+        return TextTokens(torch.zeros(len(asked), 1, 32), torch.ones(len(asked), 1).bool(), torch.zeros(len(asked), 32))
+
+    def forward(self, images, present, encoded, which, clicks=None):
+        masks = torch.full((*which.shape, *images.shape[-2:]), -9.0)
+        rows, columns = images.shape[-2:]
+        masks[..., rows // 2 - 4 : rows // 2 + 4, columns // 4 : columns // 4 + 6] = 9.0
+        sure = torch.tensor([-9.0 if "left" in texts[i] else 9.0 for i in which.flatten().tolist()])
+        return ZeusOutput(masks, sure.reshape(which.shape))
+
+    monkeypatch.setattr(ZeusModel, "encode_text", encode)
+    monkeypatch.setattr(ZeusModel, "forward", forward)
+
+
+@pytest.mark.usefixtures("follows_sides")
+def test_a_mask_that_is_empty_for_a_wrong_side_says_what_the_name_alone_shows(run, phantoms, tmp_path):
+    case_id = phantoms.splits["test"][0]
+    name = phantoms.targets[0].name
+    texts = {name: f"the {name} on the left", phantoms.targets[1].name: f"the {phantoms.targets[1].name} on the right"}
+    lines = [Instruction(case_id, target, text).to_json() for target, text in texts.items()]
+    (tmp_path / "i.jsonl").write_text("\n".join(lines) + "\n")
+    predict(run, phantoms, tmp_path / "out", case_ids=[case_id], instructions=tmp_path / "i.jsonl", progress=False)
+    contradicted, agreed = record(tmp_path / "out" / case_id)["targets"].values()
+    (conflict,) = contradicted["conflicts"]
+    assert contradicted["voxels"] == 0
+    assert (conflict["about"], conflict["said"], conflict["seen"]) == ("side", "left", "right")
+    assert conflict["text"].startswith("the words say left; what the model finds by the name alone lies on the right")
+    assert conflict["text"].endswith("asked with these words, it finds nothing")
+    assert agreed["voxels"] > 0
+    assert agreed["conflicts"] == []
 
 
 def test_an_instruction_file_is_followed_and_cases_without_a_line_are_listed(run, phantoms, tmp_path):

@@ -15,10 +15,11 @@ from zeusseg.case import Target
 from zeusseg.errors import UsageError
 from zeusseg.files import write_atomically
 from zeusseg.inference.slices import Slicing
+from zeusseg.metrics.calibration import Calibration
 from zeusseg.models.neck import IN_TRAINING
 from zeusseg.models.zeus import ZeusModel
 
-FORMAT = 2
+FORMAT = 3
 # Copies of frozen encoders that a run brings along, each under the last part of its name.
 ENCODERS = "encoders"
 
@@ -28,7 +29,8 @@ class LoadedModel:
     """A trained model and what one must know to use it. `parts` are the arguments that `ZeusModel` was made with.
 
     `mirror`: it was trained on mirrored patients as well, so that a case can be read both ways round. `clicks`: it was
-    trained with points and boxes beside the words, so that it can be given some.
+    trained with points and boxes beside the words, so that it can be given some. `calibration`: how its presence
+    becomes a probability that means what it says; None where there was nothing to learn that from.
     """
 
     model: ZeusModel
@@ -39,6 +41,7 @@ class LoadedModel:
     writer: str
     mirror: bool
     clicks: bool
+    calibration: Calibration | None = None
 
 
 def save_model(path: Path, loaded: LoadedModel) -> None:
@@ -55,6 +58,7 @@ def save_model(path: Path, loaded: LoadedModel) -> None:
         "writer": loaded.writer,
         "mirror": loaded.mirror,
         "clicks": loaded.clicks,
+        "calibration": loaded.calibration and vars(loaded.calibration),
         "frozen": loaded.model.frozen,
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in trained_state(loaded.model).items()}
@@ -104,8 +108,8 @@ def load_model(run: Path) -> LoadedModel:
     targets = tuple(
         Target(t["name"], tuple(t["values"]), tuple(t["synonyms"]), t["definition"]) for t in header["targets"]
     )
-    # A run from before there were clicks says nothing of them.
+    calibration = header["calibration"] and Calibration(**header["calibration"])
     return LoadedModel(
         model.eval(), header["parts"], tuple(header["modalities"]), targets, Slicing(**header["slicing"]),
-        header["writer"], header["mirror"], header.get("clicks", False),
+        header["writer"], header["mirror"], header["clicks"], calibration,
     )

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from zeusseg.case import Array, Case, CaseSource, Target, Volume
 from zeusseg.errors import BadInputError, UsageError
-from zeusseg.files import target_file_name, write_text
+from zeusseg.files import target_file_name
 from zeusseg.inference.clicks import TargetClicks, read_clicks, refuse_unknown_targets, refuse_untrained
+from zeusseg.inference.conflicts import find_conflicts
 from zeusseg.inference.load import LoadedModel, load_model
+from zeusseg.inference.record import Extras, entry, is_done, record_key, write_record
 from zeusseg.inference.segment import SegmentedTarget, segment
 from zeusseg.inference.store import FeatureStore, feature_store
 from zeusseg.instruct.instruction import Instruction, read_instructions
@@ -28,7 +28,6 @@ from zeusseg.io import PROBABILITY, write_mask, write_probability, write_volume
 from zeusseg.work import track
 
 TEXT_TARGET = "text"
-RECORD = "prediction.json"
 
 
 @dataclass
@@ -38,13 +37,6 @@ class Predictions:
     folder: Path
     done: list[str]
     failures: dict[str, str]
-
-
-class Extras(NamedTuple):
-    """What is written beside the masks: a label map, and the probabilities."""
-
-    multilabel: bool
-    probabilities: bool
 
 
 @dataclass(frozen=True)
@@ -108,8 +100,8 @@ def predict(
     usable = [case_id for case_id in ids if lines[case_id]]
     for case_id in track(usable, "segmenting", len(usable), show=progress):
         given = clicked.get(case_id, {})
-        key = _key(model_digest, lines[case_id], given, shown.names, extras)
-        if not _is_done(out / case_id, key):
+        key = record_key(model_digest, lines[case_id], given, shown.names, extras)
+        if not is_done(out / case_id, key):
             try:
                 _predict_case(loaded, shown, case_id, lines[case_id], given, out, key, extras, device, features)
             except BadInputError as error:
@@ -180,40 +172,21 @@ def _predict_case(
     case = source.read(case_id, labels=False)
     texts = {line.target: line.text for line in lines}
     segmented = segment(loaded, case, texts, device=device, store=store, clicks=clicks)
+    conflicts = find_conflicts(loaded, case, texts, device=device, store=store, segmented=segmented)
     folder = out / case_id
     entries: dict[str, Any] = {}
     for line in lines:
         found = segmented[line.target]
         file = write_mask(folder / target_file_name(line.target), found.mask, case.reference)
-        entries[line.target] = {
-            "presence": round(found.presence, 4),
-            "empty_reason": found.empty_reason,
-            "instruction": line.text,
-            "findings": dict(line.findings),
-            "checks": None if line.own_checks is None else [asdict(check) for check in line.own_checks],
-            "file": file.name,
-            "voxels": int(found.mask.sum()),
-        }
-        if line.target in clicks:
-            given = clicks[line.target]
-            entries[line.target]["clicks"] = {"points": len(given.points), "box": given.box is not None}
+        entries[line.target] = entry(line, found, conflicts[line.target], file, clicks.get(line.target))
         if extras.probabilities:
             stem = folder / f"{target_file_name(line.target)}{PROBABILITY}"
             write_probability(stem, found.probability, case.reference)
     if extras.multilabel:
         labels = multilabel_map(segmented, loaded.targets)
         write_volume(folder / f"labels{_suffix(case.reference)}", labels, case.reference, labels.dtype)
-    record = {
-        "case": case_id,
-        "targets": entries,
-        "modalities_used": [name for name in case.images if name in loaded.modalities],
-        "notices": list(case.notices),
-        "versions": {name: version(name) for name in ("zeusseg", "torch")},
-        "seconds": round(time.monotonic() - started, 2),
-        "key": key,
-    }
     # Written last: a case whose record is there is complete.
-    write_text(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
+    write_record(folder, loaded, case, entries, key, time.monotonic() - started)
 
 
 def multilabel_map(segmented: Mapping[str, SegmentedTarget], targets: Sequence[Target]) -> Array:
@@ -233,23 +206,3 @@ def multilabel_map(segmented: Mapping[str, SegmentedTarget], targets: Sequence[T
 
 def _suffix(reference: Volume) -> str:
     return ".png" if reference.file_grid.kind == "picture" else ".nii.gz"
-
-
-def _key(
-    model_digest: str, lines: Sequence[Instruction], clicks: Mapping[str, TargetClicks], modalities: Sequence[str],
-    extras: Extras,
-) -> str:
-    """What a prediction follows from; the same key means the same masks."""
-    parts: list[Any] = [model_digest, [(line.target, line.text) for line in lines], list(modalities), extras]
-    # Masks made without clicks keep the key that they had before there were any.
-    if clicks:
-        parts.append({target: asdict(given) for target, given in clicks.items()})
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _is_done(folder: Path, key: str) -> bool:
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return record.get("key") == key and all((folder / e["file"]).is_file() for e in record["targets"].values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from zeusseg.inference.load import LoadedModel
 from zeusseg.inference.mirror import mirror_words
 from zeusseg.inference.slices import restore_planes, stack_slices
 from zeusseg.inference.store import FeatureStore
+from zeusseg.metrics.calibration import logits_of
 from zeusseg.models.clicks import Clicks
 from zeusseg.models.neck import Features
 from zeusseg.models.text import TextTokens
@@ -29,11 +31,15 @@ PRESENCE_THRESHOLD = 0.5
 
 @dataclass
 class SegmentedTarget:
-    """`probability` (x, y, z) float32, `presence` 0 to 1, and `empty_reason`: why the mask is empty, or None."""
+    """`probability` (x, y, z) float32, `presence` 0 to 1, and `empty_reason`: why the mask is empty, or None.
+
+    `presence` is calibrated where the model has a calibration; `raw_presence` is what the model itself said.
+    """
 
     probability: NDArray[np.float32]
     presence: float
     empty_reason: str | None
+    raw_presence: float = math.nan
 
     @property
     def mask(self) -> Mask:
@@ -86,10 +92,15 @@ def segment(
             masks.append(mask.cpu())
             presences.append(presence.cpu())
     probabilities = restore_planes(torch.cat(masks).transpose(0, 1), stack)
-    highest = torch.cat(presences).amax(dim=0).tolist()
+    highest: list[float] = torch.cat(presences).amax(dim=0).tolist()
+    calibrated = highest
+    if loaded.calibration is not None:
+        calibrated = loaded.calibration.probabilities(logits_of(highest)).tolist()
     return {
-        name: SegmentedTarget(probability, presence, _empty_reason(text, probability, presence, loaded))
-        for (name, text), probability, presence in zip(texts.items(), probabilities, highest, strict=True)
+        name: SegmentedTarget(probability, presence, _empty_reason(text, probability, presence, loaded), raw)
+        for (name, text), probability, presence, raw in zip(
+            texts.items(), probabilities, calibrated, highest, strict=True
+        )
     }
 
 
