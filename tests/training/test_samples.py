@@ -6,8 +6,10 @@ import torch
 
 from zeusseg.case import Case, Target, Volume
 from zeusseg.inference.slices import Slicing
+from zeusseg.instruct.knowledge import known_targets
+from zeusseg.training.batches import RoundSampler, collate
 from zeusseg.training.config import FitConfig
-from zeusseg.training.samples import RoundSampler, SampleStream, collate, pad_to, prepare
+from zeusseg.training.samples import SampleStream, pad_to, prepare
 
 TARGETS = (Target("lesion", (1,), ("tumor",), "a bright spot"), Target("cyst", (2,), (), "a dark spot"))
 SLICING = Slicing(context=1)
@@ -43,9 +45,9 @@ def test_a_sample_follows_from_its_number_alone(stream):
 def test_shapes_and_absent_targets(stream):
     sample = stream[0]
     assert sample["images"].shape == (3, 3, 32, 32)
-    assert sample["masks"].shape == (4, 32, 32)
-    assert len(sample["texts"]) == 4
-    assert not sample["masks"][1:].any()  # the cyst is nowhere, and the last two targets are made up
+    assert sample["masks"].shape == (5, 32, 32)  # two targets, a query that turns one of them, two absent ones
+    assert len(sample["texts"]) == 5
+    assert not sample["masks"][[1, 3, 4]].any()  # the cyst is nowhere, and the last two targets are made up
 
 
 def test_right_words_go_with_masks_and_absent_words_with_none(stream):
@@ -54,8 +56,28 @@ def test_right_words_go_with_masks_and_absent_words_with_none(stream):
         sample = stream[i]
         texts_with_masks |= {t for t, m in zip(sample["texts"], sample["masks"], strict=True) if m.any()}
     assert len(texts_with_masks) > 5
-    words = ("lesion", "tumor", "bright spot")
-    assert all(any(word in text.lower() for word in words) for text in texts_with_masks)
+    known = known_targets(TARGETS)[0]
+    words = [words.casefold() for words in (*known.names, *known.phrases, "a bright spot")]
+    assert [text for text in texts_with_masks if not any(word in text.casefold() for word in words)] == []
+
+
+def test_a_negated_target_has_an_empty_mask_though_it_is_there(stream):
+    negated = ("there is no", "do not segment", "leave the", "without")
+    seen = [
+        (mask.any(), target)
+        for i in range(150)
+        for text, mask, target in zip(*(stream[i][key] for key in ("texts", "masks", "targets")), strict=True)
+        if text.casefold().startswith(negated) and " and " not in text
+    ]
+    assert len(seen) > 5
+    assert not any(filled for filled, _ in seen)
+    assert {int(target) for _, target in seen} <= {0, 1}, "their masks are compared with those of their target"
+
+
+def test_without_turned_queries_none_are_asked(stream):
+    options = stream.fit.model_copy(update={"turned_queries": 0})
+    plain = SampleStream(stream.cases, TARGETS, MODALITIES, SLICING, (32, 32), options)
+    assert len(plain[0]["texts"]) == 4
 
 
 def test_modalities_are_dropped_but_never_all_and_never_made_up(stream):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from zeusseg.models.alignment import STRIDE, TextPixelAlignment
 from zeusseg.models.backbone import Backbone, load_backbone
 from zeusseg.models.clicks import Clicks
 from zeusseg.models.decoder import DecodedMasks, InstructionDecoder, PixelDecoder
@@ -28,10 +29,14 @@ COMPACT_CHANNELS = (24, 48, 96, 160, 224)
 
 @dataclass
 class ZeusOutput:
-    """`masks` (batch, target, height, width) and `presence` (batch, target), both logits."""
+    """`masks` (batch, target, height, width) and `presence` (batch, target), both logits.
+
+    `alignment` (batch, target, height / 4 or so, width / 4 or so): logits of the text-to-pixel alignment, in training.
+    """
 
     masks: Tensor
     presence: Tensor
+    alignment: Tensor | None = None
 
 
 def pick(kind: str, choices: Mapping[str, type], name: str, others: str = "") -> type:
@@ -48,8 +53,9 @@ class ZeusModel(nn.Module):
     neighbours, or red, green and blue). `vision` is "compact", "pretrained:MODEL" or "random:MODEL" (the same, its
     weights drawn anew: a control); `text` "subword" or "pretrained:MODEL"; `decoder` "instruction", "sam" or
     "sam:MODEL". MODEL is a folder or a hub id; one that `encoders` holds under its last name is taken from there.
-    `lora_rank` and `unfrozen_blocks` train a pretrained vision encoder in part. Raises `ValueError` for an unknown
-    part, `UsageError` where a model cannot be loaded.
+    `lora_rank` and `unfrozen_blocks` train a pretrained vision encoder in part; with `alignment` a second head is
+    trained that holds pixels against the instruction before it is decoded (`models.alignment`). Raises `ValueError`
+    for an unknown part, `UsageError` where a model cannot be loaded.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class ZeusModel(nn.Module):
         norm: str = "batch",
         lora_rank: int = 0,
         unfrozen_blocks: int = 0,
+        alignment: bool = False,
         encoders: Path | None = None,
     ):
         super().__init__()
@@ -113,6 +120,13 @@ class ZeusModel(nn.Module):
         else:
             self.pixels = PixelDecoder(feature_channels, norm)
             self.decoder = InstructionDecoder(self.pixels.channels, width)
+        self.alignment: TextPixelAlignment | None = None
+        if alignment:
+            strides = self.fusion.encoder.strides
+            scale = max(i for i, stride in enumerate(strides) if stride <= STRIDE or i == 0)
+            # The pixel decoder puts one scale, of full resolution, before those of the encoder.
+            self.aligned_scale = scale + (self.pixels is not None)
+            self.alignment = TextPixelAlignment(feature_channels[scale], width)
 
     @property
     def backbone(self) -> Backbone | None:
@@ -176,15 +190,24 @@ class ZeusModel(nn.Module):
         if isinstance(images, Tensor):
             images = pad_to_stride(images, self.stride)
 
+        aligned: list[Tensor] = []
+
         def decode(features: list[Tensor]) -> DecodedMasks:
             pixels = features if self.pixels is None else self.pixels(features)
+            if self.alignment is not None and self.training:
+                aligned.append(self.alignment(pixels[self.aligned_scale], words.pooled))
             return self.decoder(pixels, words.tokens, words.mask, words.pooled, clicks, size)
 
         decoded = self.fusion(images, present, decode, words)
         masks = decoded.masks
         if masks.shape[-2:] != size:
             masks = functional.interpolate(masks, size=size, mode="bilinear", align_corners=False)
-        return ZeusOutput(masks[..., : shown[0], : shown[1]], decoded.presence)
+        # Late fusion decodes each modality: what the instruction means is to be told in all of them together.
+        alignment = torch.stack(aligned).mean(dim=0) if aligned else None
+        if alignment is not None:
+            rows, columns = (-(-n * m // k) for n, m, k in zip(shown, alignment.shape[-2:], size, strict=True))
+            alignment = alignment[..., :rows, :columns]
+        return ZeusOutput(masks[..., : shown[0], : shown[1]], decoded.presence, alignment)
 
 
 def pad_to_stride(images: Tensor, stride: int) -> Tensor:

@@ -29,6 +29,7 @@ class ModelConfig(Part):
     width: int = Field(default=128, gt=0, multiple_of=8)
     lora_rank: int = Field(default=0, ge=0)
     unfrozen_blocks: int = Field(default=0, ge=0)
+    alignment: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -54,6 +55,8 @@ class FitConfig(Part):
 
     `views`: a slice is augmented in so many ways and no more, which a store of features needs (0: anew each time);
     without `augment` it is shown as it is. `click_share`: the share of steps whose masks are then corrected by clicks.
+    `turned_queries`: how many of a slice's queries turn a target's mask by negation, contrast, or the `attributes` that
+    tell its pieces apart; `hold_out` keeps back the combinations that the language test asks for.
     """
 
     seed: int = 0
@@ -64,6 +67,9 @@ class FitConfig(Part):
     modality_dropout: float = Field(default=0.5, ge=0, le=1)
     foreground: float = Field(default=0.6, ge=0, le=1)
     absent_targets: int = Field(default=2, ge=0)
+    turned_queries: int = Field(default=1, ge=0)
+    attributes: tuple[Literal["side", "size", "signal"], ...] = ()
+    hold_out: bool = False
     mirror: bool = True
     augment: bool = True
     views: int = Field(default=0, ge=0)
@@ -72,14 +78,30 @@ class FitConfig(Part):
     steps_per_round: int = Field(default=50, gt=0)
 
 
+class LexiconConfig(Part):
+    """What the text encoder learns of the lexicon: `steps` before the masks, then beside them with this `weight`.
+
+    `file`: terms of one's own, beside the package's.
+    """
+
+    file: Path | None = None
+    steps: int = Field(default=600, ge=0)
+    weight: float = Field(default=0.2, ge=0)
+
+
 class TrainConfig(Part):
-    """A whole run. `split` sizes the draw where the data come without `splits.json`: shares, or numbers of patients."""
+    """A whole run. `split` sizes the draw where the data come without `splits.json`: shares, or numbers of patients.
+
+    Presence is calibrated on the split `calibrate_on`, where there is one and it is not what was trained on.
+    """
 
     writer: str = "measured"
     split: dict[str, float | int] = Field(default_factory=lambda: {"val": 0.2})
     train_on: str = "train"
+    calibrate_on: str = "val"
     model: ModelConfig = ModelConfig()
     slices: SlicesConfig = SlicesConfig()
+    lexicon: LexiconConfig = LexiconConfig()
     fit: FitConfig = FitConfig()
 
 

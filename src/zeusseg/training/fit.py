@@ -17,12 +17,16 @@ from torch.utils.data import DataLoader
 from zeusseg.case import Target
 from zeusseg.inference.slices import Slicing
 from zeusseg.inference.store import feature_store
+from zeusseg.lexicon import Lexicon
+from zeusseg.models.text import SubwordTextEncoder
 from zeusseg.models.zeus import ZeusModel
+from zeusseg.training.batches import RoundSampler, collate
 from zeusseg.training.callbacks import StepLog, StepProgress
 from zeusseg.training.config import TrainConfig
+from zeusseg.training.lexicon import LexiconTask, learn_lexicon
 from zeusseg.training.machine import fast_precision, keep_freed_memory
 from zeusseg.training.module import TrainingModule
-from zeusseg.training.samples import PreparedCase, RoundSampler, SampleStream, collate
+from zeusseg.training.samples import PreparedCase, SampleStream
 from zeusseg.training.stored import stored_stream
 
 LAST = "last"
@@ -31,8 +35,11 @@ LAST = "last"
 def fit(
     model: ZeusModel, cases: Sequence[PreparedCase], targets: Sequence[Target], modalities: Sequence[str],
     slicing: Slicing, config: TrainConfig, run: Path, *, resume: bool, progress: bool, store: Path | None = None,
+    lexicon: Lexicon | None = None,
 ) -> None:
     """Train `model` in place; it ends with the averaged weights. With `resume`, goes on from the last checkpoint.
+
+    A text encoder that is trained learns the `lexicon` first (the package's, where none is given).
 
     With `store`, what its frozen vision encoder makes of all samples is computed first, or was before, and is kept
     there. Raises `UsageError` where the model has no encoder that is wholly frozen.
@@ -44,7 +51,7 @@ def fit(
     options = config.fit
     stream = SampleStream(
         cases, targets, modalities, slicing, config.slices.crop, options,
-        subset_of_view=options.views > 0 and model.stacks,
+        lexicon=lexicon, subset_of_view=options.views > 0 and model.stacks,
     )
     if store is not None:
         stream = stored_stream(stream, feature_store(store, model), model)
@@ -55,7 +62,9 @@ def fit(
         stream, options.batch_size, sampler=sampler, collate_fn=collate, num_workers=workers,
         persistent_workers=workers > 0, worker_init_fn=_one_thread,
     )
-    module = TrainingModule(model, options)
+    learns = isinstance(model.text, SubwordTextEncoder) and config.writer != "none"
+    task = LexiconTask(targets, lexicon, options.seed) if learns else None
+    module = TrainingModule(model, options, task if config.lexicon.weight else None, config.lexicon.weight)
     checkpoints = run / "checkpoints"
     trainer = Trainer(
         devices=1,
@@ -87,6 +96,8 @@ def fit(
             # Killed after its last step: lightning would not enter its loop, at whose end it hands the averages over.
             module.load_state_dict(state["state_dict"])
             return
+    elif task is not None:
+        learn_lexicon(model.text, task, config.lexicon.steps, progress=progress)
     trainer.fit(module, loader, ckpt_path=checkpoint if goes_on else None, weights_only=True)
 
 

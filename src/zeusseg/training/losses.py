@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from zeusseg.models.alignment import alignment_loss
 from zeusseg.models.zeus import ZeusOutput
 
 PRESENCE_WEIGHT = 0.2
+ALIGNMENT_WEIGHT = 0.2
 
 
 @dataclass
@@ -21,6 +23,7 @@ class Losses:
     dice: Tensor
     cross_entropy: Tensor
     presence: Tensor
+    alignment: Tensor
 
 
 def average(first: Losses, second: Losses) -> Losses:
@@ -52,4 +55,8 @@ class MaskLoss(nn.Module):
         each = [self.dice(output.masks[pairs][:, None], reference[pairs][:, None]) for pairs in there]
         dice = torch.stack(each).mean() if each else cross_entropy.new_zeros(())
         presence = functional.binary_cross_entropy_with_logits(output.presence, present.to(output.presence))
-        return Losses(dice + cross_entropy + PRESENCE_WEIGHT * presence, dice, cross_entropy, presence)
+        alignment = dice.new_zeros(())
+        if output.alignment is not None:
+            alignment = alignment_loss(output.alignment, reference)
+        total = dice + cross_entropy + PRESENCE_WEIGHT * presence + ALIGNMENT_WEIGHT * alignment
+        return Losses(total, dice, cross_entropy, presence, alignment)

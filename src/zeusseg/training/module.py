@@ -12,23 +12,32 @@ from torch import Tensor
 
 from zeusseg.models.clicks import Clicks
 from zeusseg.models.zeus import ZeusModel, ZeusOutput
+from zeusseg.training.batches import Batch
 from zeusseg.training.clicks import correction_clicks, drawn_boxes
 from zeusseg.training.config import FitConfig
+from zeusseg.training.lexicon import LexiconTask
 from zeusseg.training.losses import MaskLoss, average
-from zeusseg.training.samples import Batch
 
 WARM_UP = 0.05
 BOX_SHARE = 0.5
 # Sets the draws of clicks apart from those of samples, which start from the same seed.
 CLICKS = 1
+# The numbers below are those of the batches that the text encoder began with.
+FIRST_BATCH = 1_000_000
 
 
 class TrainingModule(LightningModule):
-    """AdamW with a linear warm-up and a cosine descent to nothing over the run's steps."""
+    """AdamW with a linear warm-up and a cosine descent to nothing over the run's steps.
 
-    def __init__(self, model: ZeusModel, fit: FitConfig):
+    With a `lexicon`, its loss is added with `lexicon_weight`, lest the text encoder forget what images do not teach.
+    """
+
+    def __init__(
+        self, model: ZeusModel, fit: FitConfig, lexicon: LexiconTask | None = None, lexicon_weight: float = 0.0
+    ):
         super().__init__()
         self.model, self.fit_config, self.loss = model, fit, MaskLoss()
+        self.lexicon, self.lexicon_weight = lexicon, lexicon_weight
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         encoded = self.model.encode_text(batch.texts)
@@ -40,9 +49,14 @@ class TrainingModule(LightningModule):
             corrected = self.model(batch.images, batch.present, encoded, batch.which, clicks)
             losses = average(losses, self.loss(corrected, batch.masks, batch.targets))
         parts = {f"train/{name}": value.detach() for name, value in vars(losses).items()}
+        total = losses.total
+        if self.lexicon is not None:
+            learnt = self.lexicon.loss(self.model.encode_text, FIRST_BATCH + self.global_step)
+            total = total + self.lexicon_weight * learnt
+            parts["train/lexicon"] = learnt.detach()
         self.log_dict(parts, batch_size=len(batch.masks))
-        self.log("loss", losses.total.detach(), prog_bar=True, logger=False)
-        return losses.total
+        self.log("loss", total.detach(), prog_bar=True, logger=False)
+        return total
 
     def _correction(self, output: ZeusOutput, batch: Batch, rng: np.random.Generator) -> Clicks | None:
         """Words first, then a click to correct their mask: in `fit.click_share` of the steps, half of them with a box.

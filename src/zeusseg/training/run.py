@@ -14,12 +14,14 @@ from typing import Any
 from zeusseg.datasets import Dataset, draw_splits, dump_targets_file, find_leaks
 from zeusseg.errors import BadInputError, UsageError
 from zeusseg.files import write_text
+from zeusseg.inference.calibration import calibrate
 from zeusseg.inference.load import ENCODERS, LoadedModel, save_model
 from zeusseg.inference.mirror import sided
 from zeusseg.inference.slices import Slicing
 from zeusseg.instruct.instruction import Instruction
 from zeusseg.instruct.write import write_instructions
 from zeusseg.instruct.writers import make_writer, store_of
+from zeusseg.lexicon import load_lexicon
 from zeusseg.models.zeus import ZeusModel, count_parameters
 from zeusseg.training.card import write_card
 from zeusseg.training.config import TrainConfig, write_config
@@ -48,6 +50,7 @@ def train(
     not there, where it leaks (unless `allow_leaks`), or where no training case can be used. A bad case costs that
     case, and is listed.
     """
+    import torch
     from lightning.pytorch import seed_everything
 
     started = time.monotonic()
@@ -61,6 +64,7 @@ def train(
     if lateral is not None:
         raise UsageError(f"the words of {lateral.name!r} say left or right, so patients cannot be mirrored: "
                          "set fit.mirror=false")
+    lexicon = load_lexicon(config.lexicon.file)
     splits = run_splits(config, dataset, run)
     if not allow_leaks and not resume:
         refuse_leaks(dataset, splits, progress=progress)
@@ -74,7 +78,7 @@ def train(
     writer = make_writer(config.writer, source=dataset, seed=config.fit.seed, store=store_of(out))
     written = write_instructions(dataset, writer, out, case_ids=ids, progress=progress)
     slicing = Slicing(config.slices.context, config.slices.pixel_mm)
-    cases, failures = prepare_cases(dataset, written.instructions, slicing)
+    cases, failures = prepare_cases(dataset, written.instructions, slicing, pieces=bool(config.fit.attributes))
     failures = {**written.failures, **failures}
     if not cases:
         raise UsageError(f"no training case of {dataset.root} can be used: {failures}")
@@ -89,14 +93,22 @@ def train(
     except ValueError as error:
         raise UsageError(f"the configuration's model cannot be built: {error}") from error
     if config.writer == "none":
-        # Without words, words for absent targets would be the only ones, and give themselves away.
-        config = config.model_copy(update={"fit": config.fit.model_copy(update={"absent_targets": 0})})
+        # Without words, words for absent or turned targets would be the only ones, and give themselves away.
+        silent = config.fit.model_copy(update={"absent_targets": 0, "turned_queries": 0})
+        config = config.model_copy(update={"fit": silent})
     fit(model, cases, dataset.targets, dataset.modalities, slicing, config, run, resume=resume, progress=progress,
-        store=store)
+        store=store, lexicon=lexicon)
     loaded = LoadedModel(
         model, parts, dataset.modalities, dataset.targets, slicing, config.writer, config.fit.mirror,
         clicks=config.fit.click_share > 0,
     )
+    held_out = splits.get(config.calibrate_on, ()) if config.calibrate_on != config.train_on else ()
+    if held_out:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        loaded.calibration, unasked = calibrate(
+            loaded, dataset, held_out, lexicon=lexicon, device=device, progress=progress
+        )
+        failures |= unasked
     save_model(run / "model.safetensors", loaded)
     trainable, total = count_parameters(model)
     facts = {
@@ -147,7 +159,7 @@ def refuse_leaks(dataset: Dataset, splits: dict[str, tuple[str, ...]], *, progre
 
 
 def prepare_cases(
-    dataset: Dataset, instructions: Sequence[Instruction], slicing: Slicing
+    dataset: Dataset, instructions: Sequence[Instruction], slicing: Slicing, *, pieces: bool = False
 ) -> tuple[list[PreparedCase], dict[str, str]]:
     """Read and cut every case that has instructions; those that cannot be used are listed with the reason."""
     texts = {(line.case, line.target): line.text for line in instructions}
@@ -159,7 +171,7 @@ def prepare_cases(
             if untold:
                 raise BadInputError(f"case {case_id!r} has no instruction for {', '.join(untold)}")
             words = [texts[case_id, target.name] for target in dataset.targets]
-            cases.append(prepare(case, dataset.targets, words, dataset.modalities, slicing))
+            cases.append(prepare(case, dataset.targets, words, dataset.modalities, slicing, pieces=pieces))
         except BadInputError as error:
             failures[case_id] = str(error)
     return cases, failures

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import NamedTuple
@@ -11,16 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from zeusseg.case import Case, Target
 from zeusseg.inference.mirror import mirror_words
 from zeusseg.inference.slices import SliceStack, Slicing, stack_masks, stack_slices
-from zeusseg.instruct.rewording import absent_text, reword, without_findings
-from zeusseg.models.neck import Features
-from zeusseg.models.zeus import distinct
+from zeusseg.instruct.absent import absent_text
+from zeusseg.instruct.knowledge import known_targets
+from zeusseg.instruct.rewording import findings_of, reword, without_findings
+from zeusseg.lexicon import Lexicon
 from zeusseg.training.augmentation import augment
 from zeusseg.training.config import FitConfig
+from zeusseg.training.turned import Pieces, Turned, draw_turned, find_pieces
 
 # More targets than this per slice cost time and teach little: those in the slice come first, then a draw of the rest.
 TARGETS_PER_SLICE = 6
@@ -34,13 +36,17 @@ VIEWS_SEED = 20250407
 
 @dataclass
 class PreparedCase:
-    """A training case in memory. `masks` (target, plane, row, column) uint8; `texts` one instruction per target."""
+    """A training case in memory. `masks` (target, plane, row, column) uint8; `texts` one instruction per target.
+
+    `pieces`: what each target consists of, where the training asks for pieces by what tells them apart.
+    """
 
     stack: SliceStack
     masks: Tensor
     texts: tuple[str, ...]
     planes_of_target: tuple[tuple[int, ...], ...]
     planes_of_tissue: tuple[int, ...]
+    pieces: Pieces | None = None
 
 
 class Look(NamedTuple):
@@ -58,26 +64,11 @@ class Look(NamedTuple):
     subset: np.random.Generator
 
 
-@dataclass
-class Batch:
-    """`images` (b, m, c, h, w) or their features, `present` (b, m), `masks` (b, t, h, w), distinct `texts`.
-
-    `which` (b, t) of the texts is asked for, and `targets` (b, t) tells which target of the data set each mask belongs
-    to, -1 for absent words.
-    """
-
-    images: Tensor | Features
-    present: Tensor
-    masks: Tensor
-    texts: list[str]
-    which: Tensor
-    targets: Tensor
-
-
 def prepare(
-    case: Case, targets: Sequence[Target], texts: Sequence[str], modalities: Sequence[str], slicing: Slicing
+    case: Case, targets: Sequence[Target], texts: Sequence[str], modalities: Sequence[str], slicing: Slicing,
+    *, pieces: bool = False,
 ) -> PreparedCase:
-    """Cut a labelled case into slices. Raises `BadInputError` where it has no labels."""
+    """Cut a labelled case into slices, with the `pieces` of its targets. Raises `BadInputError` without labels."""
     stack = stack_slices(case, modalities, slicing)
     masks = stack_masks(case, [case.mask(target) for target in targets], slicing)
     filled = masks.flatten(2).any(dim=2)
@@ -86,7 +77,7 @@ def prepare(
     tissue = (contrast > 0.2 * contrast.max()) | filled.any(dim=0)
     return PreparedCase(
         stack, masks, tuple(texts), tuple(tuple(f.nonzero()[:, 0].tolist()) for f in filled),
-        tuple(tissue.nonzero()[:, 0].tolist()),
+        tuple(tissue.nonzero()[:, 0].tolist()), find_pieces(case, targets, slicing) if pieces else None,
     )
 
 
@@ -102,11 +93,14 @@ class SampleStream(Dataset[dict[str, object]]):
         crop: tuple[int, int],
         fit: FitConfig,
         *,
+        lexicon: Lexicon | None = None,
         subset_of_view: bool = False,
     ):
-        """`subset_of_view`: what is dropped belongs to a view, since the encoder sees all modalities at once."""
+        """`lexicon` rewords (the package's, where none is given). `subset_of_view`: what is dropped belongs to a view,
+        since the encoder sees all modalities at once."""
         self.cases, self.targets, self.modalities = list(cases), tuple(targets), tuple(modalities)
         self.slicing, self.crop, self.fit, self.subset_of_view = slicing, crop, fit, subset_of_view
+        self.lexicon, self.known = lexicon, known_targets(self.targets, lexicon)
 
     def __len__(self) -> int:
         return self.fit.steps * self.fit.batch_size
@@ -114,9 +108,10 @@ class SampleStream(Dataset[dict[str, object]]):
     def __getitem__(self, index: int) -> dict[str, object]:
         rng = np.random.default_rng([self.fit.seed, index])
         look = self.draw(rng)
-        images, masks = self.show(look)
         present = self.draw_modalities(look, rng)
-        return {"images": images, **self.ask(look, masks, present, rng)}
+        turned = self.turn(look, present, rng)
+        images, masks = self.show(look, turned)
+        return {"images": images, **self.ask(look, turned, masks, present, rng)}
 
     def draw(self, rng: np.random.Generator) -> Look:
         """A slice, and how it is to be shown: anew for every sample, or in one of the slice's few views."""
@@ -133,26 +128,52 @@ class SampleStream(Dataset[dict[str, object]]):
         mirrored = self.fit.augment and self.fit.mirror and rng.random() < 0.5
         return Look(number, plane, tuple(chosen), window, bool(mirrored), rng, subset)
 
-    def show(self, look: Look, *, images: bool = True) -> tuple[Tensor, Tensor]:
-        """The images (m, c, h, w) and masks (t, h, w) of a look; without `images`, those are empty and cost nothing."""
+    def turn(self, look: Look, present: Tensor, rng: np.random.Generator) -> tuple[Turned, ...]:
+        """The queries about a look that turn its targets' masks: as many as there are to be, or fewer."""
         case = self.cases[look.case]
-        masks = pad_to(case.masks[list(look.targets), look.plane], self.crop)[look.window]
+        there = [t for t in look.targets if case.masks[t, look.plane].any()]
+        shown = [name for name, kept in zip(self.modalities, present.tolist(), strict=True) if kept]
+        drawn = (
+            draw_turned(there, len(self.targets), case.pieces, look.plane, shown, self.fit.attributes, rng,
+                        mirrored=look.mirrored, hold_out=self.fit.hold_out)
+            for _ in range(self.fit.turned_queries)
+        )
+        return tuple(query for query in drawn if query is not None)
+
+    def show(self, look: Look, turned: Sequence[Turned] = (), *, images: bool = True) -> tuple[Tensor, Tensor]:
+        """The images (m, c, h, w) and masks (t, h, w) of a look, those of the `turned` queries after its targets'.
+
+        Without `images`, those are empty and cost nothing.
+        """
+        case = self.cases[look.case]
+        whole = case.masks[:, look.plane]
+        asked = [whole[t] for t in look.targets] + [q.mask(whole[q.target], case.pieces, look.plane) for q in turned]
+        masks = pad_to(torch.stack(asked), self.crop)[look.window]
         shown = pad_to(case.stack.read(look.plane, self.slicing), self.crop)[look.window] if images else torch.empty(0)
         if look.mirrored:
             shown, masks = shown.flip(-1) if images else shown, masks.flip(-1)
         return augment(shown, masks, look.rng) if self.fit.augment else (shown, masks)
 
-    def ask(self, look: Look, masks: Tensor, present: Tensor, rng: np.random.Generator) -> dict[str, object]:
-        """What goes beside the images: masks, those of absent words among them, words, and modalities."""
+    def ask(
+        self, look: Look, turned: Sequence[Turned], masks: Tensor, present: Tensor, rng: np.random.Generator
+    ) -> dict[str, object]:
+        """What goes beside the images: masks, those of absent words among them, words, and modalities.
+
+        Absent words also take the places of queries that could not be drawn, so that samples can be batched.
+        """
         case, chosen = self.cases[look.case], look.targets
         # Words about a dropped modality would tell what the model is to do without.
         dropped = [name for name, kept in zip(self.modalities, present.tolist(), strict=True) if not kept]
         texts = [without_findings(case.texts[t], self.targets[t], dropped) for t in chosen]
         written = [mirror_words(text) if look.mirrored else text for text in texts]
-        texts = [reword(text, self.targets[t], rng) for text, t in zip(written, chosen, strict=True)]
-        texts += [absent_text(self.targets, rng, written[0]) for _ in range(self.fit.absent_targets)]
-        empty = masks.new_zeros(self.fit.absent_targets, *masks.shape[1:])
-        asked = torch.tensor([*chosen, *[-1] * self.fit.absent_targets])
+        findings = findings_of(written[0], self.targets[chosen[0]])
+        texts = [reword(text, self.targets[t], rng, self.known[t]) for text, t in zip(written, chosen, strict=True)]
+        texts += [query.text(self.known, findings, rng) for query in turned]
+        absent = self.fit.absent_targets + self.fit.turned_queries - len(turned)
+        texts += [absent_text(self.targets, rng, written[0], self.lexicon) for _ in range(absent)]
+        empty = masks.new_zeros(absent, *masks.shape[1:])
+        groups = [query.group(len(self.targets)) for query in turned]
+        asked = torch.tensor([*chosen, *groups, *[-1] * absent])
         return {"present": present, "masks": torch.cat([masks, empty]), "texts": texts, "targets": asked}
 
     def _draw_plane(self, case: PreparedCase, rng: np.random.Generator) -> int:
@@ -199,35 +220,3 @@ def pad_to(image: Tensor, size: tuple[int, int]) -> Tensor:
         return image
     edges = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
     return functional.pad(image, edges, value=float(image.min()))
-
-
-def collate(samples: Sequence[dict[str, object]]) -> Batch:
-    """Samples to a batch, each distinct text once."""
-    texts, which = distinct([s["texts"] for s in samples])  # type: ignore[misc]
-    keys = ("present", "masks", "targets")
-    present, masks, targets = (torch.stack([s[key] for s in samples]) for key in keys)  # type: ignore[misc]
-    if "features" in samples[0]:
-        each = [s["features"] for s in samples]
-        maps = [torch.stack(scale) for scale in zip(*each, strict=True)]
-        images: Tensor | Features = Features(maps, (masks.shape[-2], masks.shape[-1]))
-    else:
-        images = torch.stack([s["images"] for s in samples])  # type: ignore[misc]
-    return Batch(images, present, masks, texts, which, targets)
-
-
-class RoundSampler(Sampler[int]):
-    """Sample numbers of the next round of the endless stream, counted from the steps that were taken.
-
-    `steps_taken` is asked at the start of each round. (Lightning's own count of rounds is one short after a
-    resumption, so it would show samples twice.)
-    """
-
-    def __init__(self, steps_taken: Callable[[], int], steps_per_round: int, batch_size: int):
-        self.steps_taken, self.steps_per_round, self.batch_size = steps_taken, steps_per_round, batch_size
-
-    def __iter__(self) -> Iterator[int]:
-        first = self.steps_taken() * self.batch_size
-        return iter(range(first, first + len(self)))
-
-    def __len__(self) -> int:
-        return self.steps_per_round * self.batch_size

@@ -39,9 +39,10 @@ class StoredStream(SampleStream):
         present = self.draw_modalities(look, rng)
         # Before the masks are made: that changes the state of the look's draws, which is part of the key.
         records = self.records(look, present)
-        _, masks = self.show(look, images=False)
+        turned = self.turn(look, present, rng)
+        _, masks = self.show(look, turned, images=False)
         features = read_features(self.store, records, self.model.slots)
-        return {"features": features, **self.ask(look, masks, present, rng)}
+        return {"features": features, **self.ask(look, turned, masks, present, rng)}
 
     def records(self, look: Look, present: Tensor) -> list[tuple[int, Record]]:
         """The records of the store that a look is made of, by slot."""

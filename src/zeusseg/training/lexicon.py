@@ -1,0 +1,136 @@
+"""What the text encoder learns from the lexicon alone: wordings of one thing belong together, whatever the sentence.
+
+Contrastive learning over terms and definitions, as SAT does with its knowledge tree (Zhao et al. 2025), with all
+wordings of a term in a batch as each other's positives (Khosla et al. 2020, equation 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from zeusseg.case import Target
+from zeusseg.instruct.absent import absent_text
+from zeusseg.instruct.knowledge import phrases_of, terms_of
+from zeusseg.instruct.moulds import finish, pick, sentence, some_phrases
+from zeusseg.lexicon import Lexicon, Term, shipped_lexicon
+from zeusseg.models.text import TextTokens
+from zeusseg.work import track
+
+TEMPERATURE = 0.1
+VIEWS = 2
+# Terms of a batch, beside the targets, which are in every one; and texts that mean none of them.
+TERMS, NONSENSE = 24, 6
+KINDS = {"name": 0.5, "definition": 0.3, "name and definition": 0.2}
+BARE_NAMES = 0.3
+LEARNING_RATE = 2e-3
+# Sets the draws of the lexicon apart from those of samples and clicks.
+LEXICON = 2
+
+
+@dataclass(frozen=True, eq=False)
+class _Concept:
+    names: tuple[str, ...]
+    phrases: tuple[str, ...]
+    definition: str
+    terms: frozenset[str]
+    under: frozenset[str]
+
+
+class LexiconTask:
+    """Batches of wordings, and the loss of a text encoder on them. Batch number i follows from the seed and i."""
+
+    def __init__(self, targets: Sequence[Target] = (), lexicon: Lexicon | None = None, seed: int = 0):
+        lexicon = lexicon or shipped_lexicon()
+        self.seed, self.targets, self.lexicon = seed, tuple(targets), lexicon
+        own = [terms_of(target, lexicon) for target in targets]
+        # A term that two targets are called by (a lesion, its kinds) tells them not apart.
+        shared = {term.name for i, terms in enumerate(own) for term in terms if any(term in o for o in own[i + 1 :])}
+        kept = [tuple(term for term in terms if term.name not in shared) for terms in own]
+        self.of_targets = [_target(target, terms) for target, terms in zip(targets, kept, strict=True)]
+        taken = {term.name for term in chain.from_iterable(kept)}
+        self.others = [_concept(term) for term in lexicon.terms if term.name not in taken]
+
+    def draw(self, number: int) -> tuple[list[str], Tensor, Tensor]:
+        """Texts, what each means (text,), and which pairs must not be pushed apart (text, text).
+
+        Texts of one number mean the same; those of things of which one is part or kind of the other are neither alike
+        nor different.
+        """
+        rng = np.random.default_rng([self.seed, LEXICON, number])
+        order = rng.permutation(len(self.others))[:TERMS]
+        concepts = [*self.of_targets, *(self.others[int(i)] for i in order)]
+        texts = [_wording(concept, rng) for concept in concepts for _ in range(VIEWS)]
+        meanings = [i for i in range(len(concepts)) for _ in range(VIEWS)]
+        near = [[bool(a.terms & b.under or b.terms & a.under) for b in concepts] for a in concepts]
+        apart = torch.zeros(len(texts) + NONSENSE, len(texts) + NONSENSE, dtype=torch.bool)
+        apart[: len(texts), : len(texts)] = torch.tensor(near).repeat_interleave(VIEWS, 0).repeat_interleave(VIEWS, 1)
+        texts += [absent_text(self.targets, rng, "", self.lexicon) for _ in range(NONSENSE)]
+        meanings += [-1 - i for i in range(NONSENSE)]
+        return texts, torch.tensor(meanings), apart
+
+    def loss(self, encode: Callable[[Sequence[str]], TextTokens], number: int) -> Tensor:
+        """Supervised contrastive loss of batch `number` on the encoder's pooled texts."""
+        texts, meanings, unsure = self.draw(number)
+        embedded = functional.normalize(encode(texts).pooled.float(), dim=-1)
+        alike = embedded @ embedded.T / TEMPERATURE
+        same = (meanings[:, None] == meanings[None]).to(alike.device)
+        itself = torch.eye(len(texts), dtype=torch.bool, device=alike.device)
+        logits = alike.masked_fill(itself | (unsure.to(alike.device) & ~same), float("-inf"))
+        logged = logits - logits.logsumexp(dim=1, keepdim=True)
+        positive = same & ~itself
+        anchors = positive.any(dim=1)
+        each = logged.masked_fill(~positive, 0.0).sum(dim=1)[anchors] / positive.sum(dim=1)[anchors]
+        return -each.mean()
+
+
+def learn_lexicon(encoder: torch.nn.Module, task: LexiconTask, steps: int, *, progress: bool = True) -> float:
+    """Train a text encoder on the lexicon alone, in place; returns the mean loss of the last tenth of the steps."""
+    if not steps:
+        return float("nan")
+    optimizer = torch.optim.AdamW(encoder.parameters(), LEARNING_RATE, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.05)
+    losses = []
+    for number in track(range(steps), "learning the lexicon", steps, show=progress):
+        loss = task.loss(encoder, number)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return float(np.mean(losses[-max(1, steps // 10) :]))
+
+
+def _concept(term: Term) -> _Concept:
+    related = (*(f"part of the {whole}" for whole in term.part_of), *(f"a kind of {kind}" for kind in term.is_a))
+    return _Concept(
+        term.names, (*phrases_of(term), *related), term.definition, frozenset({term.name}), term.under
+    )
+
+
+def _target(target: Target, terms: Sequence[Term]) -> _Concept:
+    """A data set's target with all terms that are called so."""
+    parts = [_concept(term) for term in terms]
+    names = dict.fromkeys((target.name, *target.synonyms, *(name for part in parts for name in part.names)))
+    return _Concept(
+        tuple(names), parts[0].phrases if parts else (), target.definition or (terms[0].definition if terms else ""),
+        frozenset(term.name for term in terms), frozenset(name for part in parts for name in part.under),
+    )
+
+
+def _wording(concept: _Concept, rng: np.random.Generator) -> str:
+    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    name = pick(concept.names, rng)
+    if kind == "name" and rng.random() < BARE_NAMES:
+        return name
+    definition = some_phrases(concept.phrases, rng) if len(concept.phrases) > 1 else concept.definition
+    if kind != "name" and concept.definition and rng.random() < 0.2:
+        definition = concept.definition
+    return finish(sentence(kind, name, definition, rng), "", rng)
