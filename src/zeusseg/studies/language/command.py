@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zeusseg.datasets import Dataset
@@ -18,6 +19,9 @@ from zeusseg.studies.language.spread import Spread, spreads_of
 from zeusseg.studies.language.tables import language_markdown, rates_csv, rates_text
 from zeusseg.studies.language.verdict import Verdict, WrongSide, verdict_of, wrong_side_of
 from zeusseg.work import notify, track
+
+# What `_named_apart` calls the runs of a study.
+_SEED = re.compile(r"(.+)_seed-\d+")
 
 
 @dataclass
@@ -59,8 +63,9 @@ def probe_language(
 
     Writes `out`/MODEL/answers.jsonl (every question with what came of it) and `out`/MODEL/examples/ (some of the
     masks), rates.csv, table.md and report.html. A case that a model has answered before is not asked about again, as
-    long as model, case and questions are the same. A case that cannot be read or answered is listed in the result; the
-    others go on. Raises `UsageError` where a model cannot be opened or answers in another form than was asked for.
+    long as model, case and questions are the same. Runs of a study that differ in nothing but their seed (folders
+    ARM/seed-N) are one model in the tables, whose answers are averaged for each patient. A case that cannot be read or
+    answered is listed in the result; the others go on. Raises `UsageError` where a model cannot be opened or answers in another form than was asked for.
     """
     out = Path(out)
     opened = _named_apart([open_model(text) for text in models], models)
@@ -84,7 +89,8 @@ def probe_language(
                 test.failures[f"{case_id}, {name}"] = str(error)
                 continue
             test.judged[name] += file.judged[case_id]
-    test.judged = {name: judged for name, judged in test.judged.items() if judged}
+    test.judged = _seeds_together({name: judged for name, judged in test.judged.items() if judged}, folders)
+    folders |= {name: out for name in test.judged if name not in folders}
     for name, judged in test.judged.items():
         test.rates += rates_of(name, judged)
         test.spreads += spreads_of(name, judged)
@@ -96,6 +102,21 @@ def probe_language(
         write_text(out / "table.md", language_markdown(test))
         write_language_page(test, folders, dataset, out / "report.html")
     return test
+
+
+def _seeds_together(judged: dict[str, list[Judged]], folders: dict[str, Path]) -> dict[str, list[Judged]]:
+    """The answers by model, those of an arm's seeds under the name of the arm where there are several."""
+    arms = {name: found[1] if (found := _SEED.fullmatch(name)) else name for name in judged}
+    together: dict[str, list[Judged]] = {}
+    for name, answers in judged.items():
+        arm = arms[name]
+        if list(arms.values()).count(arm) == 1:
+            together[name] = answers
+            continue
+        place = folders[name].name
+        moved = (replace(one, example=one.example and f"{place}/{one.example}") for one in answers)
+        together.setdefault(arm, []).extend(moved)
+    return together
 
 
 def _named_apart(models: Sequence[LanguageModel], texts: Sequence[str]) -> dict[str, LanguageModel]:
