@@ -25,6 +25,7 @@ def zeusseg(capsys, monkeypatch):
 
 COMMANDS = [
     "info", "instruct", "pretrain", "train", "predict", "evaluate", "compare", "study", "check-splits", "demo",
+    "lexicon", "phantoms", "probe-language",
 ]  # fmt: skip
 
 
@@ -53,6 +54,45 @@ def test_the_verbs_lead_from_cases_to_scores(zeusseg, run, phantoms, tmp_path):
     assert {path.name for path in (tmp_path / "e").iterdir()} == {"scores.csv", "summary.json", "report.html"}
     with (tmp_path / "e" / "scores.csv").open() as file:
         assert {row["case"] for row in csv.DictReader(file)} == set(phantoms.splits["test"])
+
+
+def test_a_term_is_looked_up_by_any_of_its_names(zeusseg):
+    code, out, _ = zeusseg("lexicon", "RV")
+    assert code == 0
+    assert out.startswith("right ventricle (heart)")
+    assert "ventriculus dexter" in out
+    assert "part of  heart" in out
+
+
+def test_ones_own_terms_are_looked_up_beside_the_packages(zeusseg, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("flux capacitor: {part_of: [spleen], place: behind the seats}\n")
+    assert "behind the seats" in zeusseg("lexicon", "Flux capacitors", "--lexicon", own)[1]
+    assert "its parts  flux capacitor" in zeusseg("lexicon", "spleen", "--lexicon", own)[1]
+
+
+def test_an_unknown_term_is_answered_with_what_may_be_meant(zeusseg):
+    code, _, err = zeusseg("lexicon", "hipocampus")
+    assert code == 2
+    assert "did you mean hippocampus" in err
+
+
+def test_phantoms_are_written_once(zeusseg, tmp_path):
+    code, out, _ = zeusseg("phantoms", "--count", 2, "--several", "--out", tmp_path / "p")
+    assert (code, out.split()[0]) == (0, "2")
+    truth = [json.loads(line) for line in (tmp_path / "p" / "truth.jsonl").read_text().splitlines()]
+    assert all(entry["truth"]["t1"]["count"] >= 2 for entry in truth)
+    assert zeusseg("phantoms", "--out", tmp_path / "p")[0] == 2
+
+
+def test_the_language_of_a_run_is_probed(zeusseg, run, phantoms, tmp_path):
+    code, out, err = zeusseg(
+        "probe-language", run, phantoms.root, "--split", "test", "--cases", 1, "--out", tmp_path / "l"
+    )
+    assert (code, err) == (0, "")
+    assert "1 cases" in (tmp_path / "l" / "table.md").read_text()
+    assert (tmp_path / "l" / "report.html").is_file()
+    assert "gibberish" in out
 
 
 def test_instructions_are_reviewed_and_taken_back(zeusseg, phantoms, tmp_path):

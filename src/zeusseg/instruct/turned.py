@@ -6,7 +6,7 @@ import numpy as np
 
 from zeusseg.instruct.attributes import Attributes, phrase
 from zeusseg.instruct.knowledge import Known
-from zeusseg.instruct.moulds import finish, moulds, pick, sentence
+from zeusseg.instruct.moulds import contrast, finish, sentence
 from zeusseg.instruct.rewording import kept, name_of
 
 
@@ -17,9 +17,7 @@ def negated_text(known: Known, findings: str, rng: np.random.Generator) -> str:
 
 def contrast_text(wanted: Known, other: Known, findings: str, rng: np.random.Generator) -> str:
     """An instruction for one target that also names another, to leave it out."""
-    mould = pick(moulds()["contrast_templates"], rng)
-    said = mould.replace("{x}", name_of(wanted, rng)).replace("{y}", name_of(other, rng))
-    return finish(said, kept(findings, rng), rng)
+    return finish(contrast(name_of(wanted, rng), name_of(other, rng), rng), kept(findings, rng), rng)
 
 
 def attribute_text(known: Known, wanted: Attributes, findings: str, rng: np.random.Generator) -> str:

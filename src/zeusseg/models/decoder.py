@@ -23,6 +23,8 @@ from zeusseg.models.vision import ResidualBlock, normalised_convolution
 
 # Logits of masks reach about this far; divided by it they are of the size of the other inputs.
 LOGIT_SCALE = 5.0
+# Large, since lesions lie near the middle of an image and a step of a weight is small.
+COORDINATE_SCALE = 4.0
 
 
 @dataclass
@@ -126,15 +128,28 @@ def pixel_positions(pixels: Tensor, width: int) -> Tensor:
     return rearrange(torch.cat([rows, across], dim=-1), "h w d -> (h w) d").to(pixels)
 
 
+def with_coordinates(pixels: Tensor) -> Tensor:
+    """Pixels (b, c, h, w) with two more channels: row and column, from -COORDINATE_SCALE to COORDINATE_SCALE."""
+    rows, columns = (torch.linspace(-COORDINATE_SCALE, COORDINATE_SCALE, n).to(pixels) for n in pixels.shape[-2:])
+    places = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+    return torch.cat([pixels, places.expand(len(pixels), -1, -1, -1)], dim=1)
+
+
 class InstructionDecoder(nn.Module):
     """Decoded pixel features and instructions to one mask and one presence logit per target."""
 
-    def __init__(self, channels: tuple[int, ...], width: int = 128, heads: int = 4, attended_scales: int = 3):
+    def __init__(
+        self, channels: tuple[int, ...], width: int = 128, heads: int = 4, attended_scales: int = 3,
+        coordinates: bool = False,
+    ):
+        """`coordinates`: a query also sees where in the image a pixel is, so that it can prefer a side."""
         super().__init__()
+        self.coordinates = coordinates
+        extra = 2 if coordinates else 0
         self.start = nn.Linear(width, width)
         self.layers = nn.ModuleList(InstructionLayer(width, c, heads) for c in channels[::-1][:attended_scales])
         self.filters = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, c + 1))
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, c + extra + 1))
             for c in channels[::-1]
         )
         self.norm = nn.LayerNorm(width)
@@ -175,7 +190,8 @@ class InstructionDecoder(nn.Module):
                 queries = self.layers[i](queries, memory, words, readable)
             # The last number of the filter is a bias; dividing by the root of the width keeps logits small at first.
             weights = self.filters[i](queries)
-            logits = torch.einsum("b t c, b c h w -> b t h w", weights[..., :-1], scale) / scale.shape[1] ** 0.5
+            seen = with_coordinates(scale) if self.coordinates else scale
+            logits = torch.einsum("b t c, b c h w -> b t h w", weights[..., :-1], seen) / scale.shape[1] ** 0.5
             logits = logits + weights[..., -1, None, None]
             if click_logits is not None:
                 logits = logits + click_logits

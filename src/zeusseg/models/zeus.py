@@ -54,8 +54,9 @@ class ZeusModel(nn.Module):
     weights drawn anew: a control); `text` "subword" or "pretrained:MODEL"; `decoder` "instruction", "sam" or
     "sam:MODEL". MODEL is a folder or a hub id; one that `encoders` holds under its last name is taken from there.
     `lora_rank` and `unfrozen_blocks` train a pretrained vision encoder in part; with `alignment` a second head is
-    trained that holds pixels against the instruction before it is decoded (`models.alignment`). Raises `ValueError`
-    for an unknown part, `UsageError` where a model cannot be loaded.
+    trained that holds pixels against the instruction before it is decoded (`models.alignment`); with `coordinates` our
+    decoder's queries see where a pixel is, which "on the left" needs, and which suits images that show the whole body
+    part, not crops. Raises `ValueError` for an unknown part, `UsageError` where a model cannot be loaded.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class ZeusModel(nn.Module):
         lora_rank: int = 0,
         unfrozen_blocks: int = 0,
         alignment: bool = False,
+        coordinates: bool = False,
         encoders: Path | None = None,
     ):
         super().__init__()
@@ -111,6 +113,8 @@ class ZeusModel(nn.Module):
         self.fusion = scheme(make, modalities, channels, width)
         feature_channels = self.fusion.encoder.channels
         if kind == SAM:
+            if coordinates:
+                raise ValueError("coordinates are for the decoder instruction: SAM's has its own")
             self.pixels: PixelDecoder | None = None
             # SAM's image embedding has a stride of 16.
             embedding = max(i for i, stride in enumerate(self.fusion.encoder.strides) if stride <= 16 or i == 0)
@@ -119,7 +123,7 @@ class ZeusModel(nn.Module):
             )
         else:
             self.pixels = PixelDecoder(feature_channels, norm)
-            self.decoder = InstructionDecoder(self.pixels.channels, width)
+            self.decoder = InstructionDecoder(self.pixels.channels, width, coordinates=coordinates)
         self.alignment: TextPixelAlignment | None = None
         if alignment:
             strides = self.fusion.encoder.strides

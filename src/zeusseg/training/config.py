@@ -30,6 +30,7 @@ class ModelConfig(Part):
     lora_rank: int = Field(default=0, ge=0)
     unfrozen_blocks: int = Field(default=0, ge=0)
     alignment: bool = False
+    coordinates: bool = False
 
     @model_validator(mode="before")
     @classmethod

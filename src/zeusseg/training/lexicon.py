@@ -17,8 +17,10 @@ from torch.nn import functional
 
 from zeusseg.case import Target
 from zeusseg.instruct.absent import absent_text
+from zeusseg.instruct.attributes import Attributes, Side, Size, phrase
+from zeusseg.instruct.finding import Polarity
 from zeusseg.instruct.knowledge import phrases_of, terms_of
-from zeusseg.instruct.moulds import finish, pick, sentence, some_phrases
+from zeusseg.instruct.moulds import contrast, denial, finish, pick, sentence, some_phrases
 from zeusseg.lexicon import Lexicon, Term, shipped_lexicon
 from zeusseg.models.text import TextTokens
 from zeusseg.work import track
@@ -29,6 +31,9 @@ VIEWS = 2
 TERMS, NONSENSE = 24, 6
 KINDS = {"name": 0.5, "definition": 0.3, "name and definition": 0.2}
 BARE_NAMES = 0.3
+CONTRASTED = 0.15
+# Sets of attributes in a batch, each a meaning of its own.
+ATTRIBUTED = 6
 LEARNING_RATE = 2e-3
 # Sets the draws of the lexicon apart from those of samples and clicks.
 LEXICON = 2
@@ -60,20 +65,32 @@ class LexiconTask:
     def draw(self, number: int) -> tuple[list[str], Tensor, Tensor]:
         """Texts, what each means (text,), and which pairs must not be pushed apart (text, text).
 
-        Texts of one number mean the same; those of things of which one is part or kind of the other are neither alike
-        nor different.
+        Texts of one number mean the same: a thing, the denial of a target, or some pieces of one. Those of things of
+        which one is part or kind of the other are neither alike nor different.
         """
         rng = np.random.default_rng([self.seed, LEXICON, number])
         order = rng.permutation(len(self.others))[:TERMS]
         concepts = [*self.of_targets, *(self.others[int(i)] for i in order)]
-        texts = [_wording(concept, rng) for concept in concepts for _ in range(VIEWS)]
-        meanings = [i for i in range(len(concepts)) for _ in range(VIEWS)]
+        texts = [self._wording(concept, rng) for concept in concepts for _ in range(VIEWS)]
         near = [[bool(a.terms & b.under or b.terms & a.under) for b in concepts] for a in concepts]
-        apart = torch.zeros(len(texts) + NONSENSE, len(texts) + NONSENSE, dtype=torch.bool)
-        apart[: len(texts), : len(texts)] = torch.tensor(near).repeat_interleave(VIEWS, 0).repeat_interleave(VIEWS, 1)
+        unsure = torch.tensor(near).repeat_interleave(VIEWS, 0).repeat_interleave(VIEWS, 1)
+        texts += [denial(pick(target.names, rng), rng) for target in self.of_targets for _ in range(VIEWS)]
+        for wanted in _attributes(rng):
+            named = pick(self.of_targets or concepts, rng)
+            texts += [sentence("name", phrase(pick(named.names, rng), wanted, rng), "", rng) for _ in range(VIEWS)]
+        meanings = [i for i in range(len(texts) // VIEWS) for _ in range(VIEWS)]
         texts += [absent_text(self.targets, rng, "", self.lexicon) for _ in range(NONSENSE)]
         meanings += [-1 - i for i in range(NONSENSE)]
+        apart = torch.zeros(len(texts), len(texts), dtype=torch.bool)
+        apart[: len(unsure), : len(unsure)] = unsure
         return texts, torch.tensor(meanings), apart
+
+    def _wording(self, concept: _Concept, rng: np.random.Generator) -> str:
+        """The concept in other words; a target also as what is meant in place of another one."""
+        others = [other for other in self.of_targets if other is not concept]
+        if concept in self.of_targets and others and rng.random() < CONTRASTED:
+            return contrast(pick(concept.names, rng), pick(pick(others, rng).names, rng), rng)
+        return _wording(concept, rng)
 
     def loss(self, encode: Callable[[Sequence[str]], TextTokens], number: int) -> Tensor:
         """Supervised contrastive loss of batch `number` on the encoder's pooled texts."""
@@ -106,6 +123,18 @@ def learn_lexicon(encoder: torch.nn.Module, task: LexiconTask, steps: int, *, pr
         schedule.step()
         losses.append(loss.item())
     return float(np.mean(losses[-max(1, steps // 10) :]))
+
+
+def _attributes(rng: np.random.Generator) -> list[Attributes]:
+    """Different sets of attributes, of one to three each."""
+    found: set[Attributes] = set()
+    while len(found) < ATTRIBUTED:
+        side: Side | None = pick((None, "left", "right"), rng)
+        size: Size | None = pick((None, "small", "large"), rng)
+        polarity: Polarity = pick(("bright", "dark"), rng)
+        signal = pick((None, ("t1ce", polarity), (pick(("flair", "t1", "t2", "ct"), rng), polarity)), rng)
+        found |= {Attributes(side, size, signal)} - {Attributes()}
+    return sorted(found, key=repr)
 
 
 def _concept(term: Term) -> _Concept:

@@ -22,6 +22,8 @@ WARM_UP = 0.05
 BOX_SHARE = 0.5
 # Sets the draws of clicks apart from those of samples, which start from the same seed.
 CLICKS = 1
+# What is not forgotten within a few steps need not be said in each.
+LEXICON_EVERY = 3
 # The numbers below are those of the batches that the text encoder began with.
 FIRST_BATCH = 1_000_000
 
@@ -50,7 +52,7 @@ class TrainingModule(LightningModule):
             losses = average(losses, self.loss(corrected, batch.masks, batch.targets))
         parts = {f"train/{name}": value.detach() for name, value in vars(losses).items()}
         total = losses.total
-        if self.lexicon is not None:
+        if self.lexicon is not None and self.global_step % LEXICON_EVERY == 0:
             learnt = self.lexicon.loss(self.model.encode_text, FIRST_BATCH + self.global_step)
             total = total + self.lexicon_weight * learnt
             parts["train/lexicon"] = learnt.detach()

@@ -18,7 +18,7 @@ from zeusseg.instruct.knowledge import Known
 from zeusseg.instruct.turned import attribute_text, contrast_text, negated_text
 
 Attribute = Literal["side", "size", "signal"]
-KINDS = {"attributes": 0.6, "negated": 0.2, "contrast": 0.2}
+KINDS = {"attributes": 0.7, "negated": 0.15, "contrast": 0.15}
 # How often the attributes are those of a piece in the slice; else they are drawn freely and may fit nothing at all.
 FITTING = 0.7
 ATTRIBUTES_AT_ONCE = (0.5, 0.35, 0.15)

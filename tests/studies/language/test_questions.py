@@ -105,8 +105,8 @@ def test_paraphrases_and_sentences_with_the_names_are_the_same_in_every_case(hea
     assert asked == of_kind(make_questions(lesions, HEART, seed=3), "paraphrase")
     texts = [question.text for question in asked if question.target == "RV"]
     assert texts[:12] == list(paraphrases_of(RV))
-    assert texts[12:15] == ["Kindly draw around the RV.", "Pick out the right ventricle.",
-                            "Shade every voxel that belongs to the RV"]
+    assert texts[12:15] == ["Could you trace the outline of the RV for me?", "Now do the right ventricle",
+                            "Set all pixels of the RV to one and everything else to zero"]
     assert Counter(question.target for question in asked) == {"RV": 27, "MLV": 27, "LVC": 27}
 
 

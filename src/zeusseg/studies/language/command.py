@@ -65,7 +65,8 @@ def probe_language(
     masks), rates.csv, table.md and report.html. A case that a model has answered before is not asked about again, as
     long as model, case and questions are the same. Runs of a study that differ in nothing but their seed (folders
     ARM/seed-N) are one model in the tables, whose answers are averaged for each patient. A case that cannot be read or
-    answered is listed in the result; the others go on. Raises `UsageError` where a model cannot be opened or answers in another form than was asked for.
+    answered is listed in the result; the others go on. Raises `UsageError` where a model cannot be opened or answers in
+    another form than was asked for.
     """
     out = Path(out)
     opened = _named_apart([open_model(text) for text in models], models)
