@@ -27,6 +27,7 @@ TINY = TrainConfig.model_validate(
         "writer": "name",
         "model": {"width": 32, "vision_channels": [8, 16, 16]},
         "slices": {"crop": [48, 48]},
+        "lexicon": {"steps": 2},
         "fit": {"steps": 6, "steps_per_round": 2, "batch_size": 2, "mirror": False},
     }
 )

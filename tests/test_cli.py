@@ -179,7 +179,7 @@ def test_a_split_that_leaks_is_found_refused_and_mended(zeusseg, phantoms, tmp_p
     code, out, _ = zeusseg("check-splits", tmp_path / "data", "--out", tmp_path / "leaks")
     assert code == 1
     assert f"{train[0]!r} in train and {test[0]!r} in test look alike (correlation 1.000), the same image" in out
-    (tmp_path / "tiny.yaml").write_text("writer: name\nfit: {steps: 1, batch_size: 2}\nmodel: {width: 32}")
+    (tmp_path / "tiny.yaml").write_text("writer: name\nlexicon: {steps: 1}\nfit: {steps: 1, batch_size: 2}\nmodel: {width: 32}")
     words = ("train", tmp_path / "tiny.yaml", "--data", tmp_path / "data", "--out")
     code, _, err = zeusseg(*words, tmp_path / "run")
     assert code == 2

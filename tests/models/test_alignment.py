@@ -40,7 +40,8 @@ def test_absent_words_have_an_outside_alone():
 def test_a_model_aligns_in_training_only(fusion):
     torch.manual_seed(0)
     model = ZeusModel(2, 1, fusion=fusion, alignment=True, **SMALL)
-    images, present, which = torch.randn(2, 2, 1, 16, 20), torch.ones(2, 2, dtype=torch.bool), torch.zeros(2, 3, dtype=int)
+    images, present = torch.randn(2, 2, 1, 16, 20), torch.ones(2, 2, dtype=torch.bool)
+    which = torch.zeros(2, 3, dtype=torch.long)
     texts = model.encode_text(["lesion"])
     output = model(images, present, texts, which)
     assert output.alignment.shape == (2, 3, 4, 5)
@@ -62,7 +63,8 @@ def test_with_coordinates_a_blank_image_can_have_a_mask_on_one_side():
     model = ZeusModel(1, 1, coordinates=True, **SMALL)
     wanted = torch.zeros(1, 1, 16, 16)
     wanted[..., :8] = 1
-    images, present, which = torch.zeros(1, 1, 1, 16, 16), torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=int)
+    images, present = torch.zeros(1, 1, 1, 16, 16), torch.ones(1, 1, dtype=torch.bool)
+    which = torch.zeros(1, 1, dtype=torch.long)
     optimizer = torch.optim.Adam(model.decoder.parameters(), 1e-2)
     for _ in range(30):
         masks = model(images, present, model.encode_text(["left"]), which).masks

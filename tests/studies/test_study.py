@@ -23,7 +23,7 @@ STUDY = {
     "name": "tiny",
     "question": "Does dropping modalities help?",
     "config": {"writer": "name", "model": {"width": 32, "vision_channels": [8, 16, 16]},
-               "slices": {"crop": [48, 48]}, "fit": FIT},
+               "slices": {"crop": [48, 48]}, "lexicon": {"steps": 2}, "fit": FIT},
     "arms": {"drop": None, "keep": {"fit.modality_dropout": 0, "note": "Shown all | always.", "control": True}},
     "seeds": [0, 1],
     "test_on": "test",

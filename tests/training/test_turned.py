@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from zeusseg.instruct.attributes import Attributes, is_held_out
 
 from zeusseg.case import Target
 from zeusseg.datasets.phantom import make_phantom
 from zeusseg.inference.slices import Slicing
+from zeusseg.instruct.attributes import Attributes, is_held_out
 from zeusseg.instruct.knowledge import known_targets
 from zeusseg.training.turned import Turned, draw_turned, find_pieces
 
