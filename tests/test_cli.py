@@ -68,7 +68,8 @@ def test_ones_own_terms_are_looked_up_beside_the_packages(zeusseg, tmp_path):
     own = tmp_path / "own.yaml"
     own.write_text("flux capacitor: {part_of: [spleen], place: behind the seats}\n")
     assert "behind the seats" in zeusseg("lexicon", "Flux capacitors", "--lexicon", own)[1]
-    assert "its parts  flux capacitor" in zeusseg("lexicon", "spleen", "--lexicon", own)[1]
+    parts = zeusseg("lexicon", "spleen", "--lexicon", own)[1].partition("its parts")[2]
+    assert "flux capacitor" in parts
 
 
 def test_an_unknown_term_is_answered_with_what_may_be_meant(zeusseg):
@@ -89,7 +90,8 @@ def test_the_language_of_a_run_is_probed(zeusseg, run, phantoms, tmp_path):
     code, out, err = zeusseg(
         "probe-language", run, phantoms.root, "--split", "test", "--cases", 1, "--out", tmp_path / "l"
     )
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert "left out" not in err
     assert "1 cases" in (tmp_path / "l" / "table.md").read_text()
     assert (tmp_path / "l" / "report.html").is_file()
     assert "gibberish" in out
@@ -179,7 +181,8 @@ def test_a_split_that_leaks_is_found_refused_and_mended(zeusseg, phantoms, tmp_p
     code, out, _ = zeusseg("check-splits", tmp_path / "data", "--out", tmp_path / "leaks")
     assert code == 1
     assert f"{train[0]!r} in train and {test[0]!r} in test look alike (correlation 1.000), the same image" in out
-    (tmp_path / "tiny.yaml").write_text("writer: name\nlexicon: {steps: 1}\nfit: {steps: 1, batch_size: 2}\nmodel: {width: 32}")
+    tiny = "writer: name\nlexicon: {steps: 1}\nfit: {steps: 1, batch_size: 2}\nmodel: {width: 32}"
+    (tmp_path / "tiny.yaml").write_text(tiny)
     words = ("train", tmp_path / "tiny.yaml", "--data", tmp_path / "data", "--out")
     code, _, err = zeusseg(*words, tmp_path / "run")
     assert code == 2

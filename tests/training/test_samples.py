@@ -61,17 +61,21 @@ def test_right_words_go_with_masks_and_absent_words_with_none(stream):
     assert [text for text in texts_with_masks if not any(word in text.casefold() for word in words)] == []
 
 
-def test_a_negated_target_has_an_empty_mask_though_it_is_there(stream):
-    negated = ("there is no", "do not segment", "leave the", "without")
-    seen = [
-        (mask.any(), target)
-        for i in range(150)
-        for text, mask, target in zip(*(stream[i][key] for key in ("texts", "masks", "targets")), strict=True)
-        if text.casefold().startswith(negated) and " and " not in text
-    ]
-    assert len(seen) > 5
-    assert not any(filled for filled, _ in seen)
-    assert {int(target) for _, target in seen} <= {0, 1}, "their masks are compared with those of their target"
+def test_a_negated_target_has_an_empty_mask_and_a_contrast_the_whole_one(stream):
+    kinds = set()
+    for i in range(60):
+        rng = np.random.default_rng([0, i])
+        look = stream.draw(rng)
+        present = stream.draw_modalities(look, rng)
+        turned = stream.turn(look, present, rng)
+        _, masks = stream.show(look, turned)
+        for query, mask in zip(turned, masks[len(look.targets) :], strict=True):
+            kinds.add(query.kind)
+            assert torch.equal(mask, masks[query.target] if query.kind == "contrast" else torch.zeros_like(mask))
+        asked = stream.ask(look, turned, masks, present, rng)
+        # Their masks are compared with those of their target.
+        assert asked["targets"].tolist()[len(look.targets) :][: len(turned)] == [query.target for query in turned]
+    assert kinds == {"negated", "contrast"}
 
 
 def test_without_turned_queries_none_are_asked(stream):
