@@ -15,12 +15,13 @@ from zeusseg.lexicon import Lexicon, Term, shipped_lexicon, words_of
 class Known:
     """A target as training speaks of it: its `names`, the data set's own first, and `phrases` that define it.
 
-    `definition` is the data set's own; where it has none, the lexicon's.
+    `definition` is the data set's own; where it has none, the lexicon's. `terms` are those that are called as it is.
     """
 
     names: tuple[str, ...]
     definition: str
     phrases: tuple[str, ...]
+    terms: tuple[Term, ...]
 
 
 def phrases_of(term: Term) -> tuple[str, ...]:
@@ -43,12 +44,12 @@ def _known_targets(targets: tuple[Target, ...], lexicon: Lexicon) -> tuple[Known
     shared = {term.name for i, own in enumerate(terms) for term in own if any(term in o for o in terms[i + 1 :])}
     found = []
     for target, own in zip(targets, terms, strict=True):
-        kept = [term for term in own if term.name not in shared]
+        kept = tuple(term for term in own if term.name not in shared)
         names = dict.fromkeys((target.name, *target.synonyms, *(name for term in kept for name in term.names)))
         # Of several terms (an abnormality, a tumor, a glioma) the narrowest defines best; they come in that order.
         phrases = phrases_of(kept[0]) if kept else ()
         definition = target.definition or (kept[0].definition if kept else "")
-        found.append(Known(tuple(names), definition, phrases))
+        found.append(Known(tuple(names), definition, phrases, kept))
     return tuple(found)
 
 

@@ -29,9 +29,7 @@ def moulds() -> Mapping[str, Any]:
 
 
 def sentence(kind: str, name: str, definition: str, rng: np.random.Generator) -> str:
-    """A sentence of a kind (name, definition, name and definition, negated); one about the name without definition."""
-    if kind == "negated":
-        return denial(name, rng)
+    """A sentence of a kind (name, definition, name and definition); one about the name without definition."""
     definition = definition.rstrip(". ")
     if definition and rng.random() < TAIL_SHARE:
         definition = f"{definition}; {pick(moulds()['definition_tails'], rng)}"

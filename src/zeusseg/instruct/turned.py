@@ -6,13 +6,13 @@ import numpy as np
 
 from zeusseg.instruct.attributes import Attributes, phrase
 from zeusseg.instruct.knowledge import Known
-from zeusseg.instruct.moulds import contrast, finish, sentence
+from zeusseg.instruct.moulds import contrast, denial, finish, sentence
 from zeusseg.instruct.rewording import kept, name_of
 
 
 def negated_text(known: Known, findings: str, rng: np.random.Generator) -> str:
     """An instruction that names a target only to say that it is not wanted, or not there: it asks for nothing."""
-    return finish(sentence("negated", name_of(known, rng), "", rng), kept(findings, rng), rng)
+    return finish(denial(name_of(known, rng), rng), kept(findings, rng), rng)
 
 
 def contrast_text(wanted: Known, other: Known, findings: str, rng: np.random.Generator) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from zeusseg.case import Target
 from zeusseg.instruct.absent import absent_text
 from zeusseg.instruct.attributes import Attributes, Side, Size, phrase
 from zeusseg.instruct.finding import Polarity
-from zeusseg.instruct.knowledge import phrases_of, terms_of
+from zeusseg.instruct.knowledge import Known, known_targets, phrases_of
 from zeusseg.instruct.moulds import contrast, denial, finish, pick, sentence, some_phrases
 from zeusseg.lexicon import Lexicon, Term, shipped_lexicon
 from zeusseg.models.text import TextTokens
@@ -54,12 +53,8 @@ class LexiconTask:
     def __init__(self, targets: Sequence[Target] = (), lexicon: Lexicon | None = None, seed: int = 0):
         lexicon = lexicon or shipped_lexicon()
         self.seed, self.targets, self.lexicon = seed, tuple(targets), lexicon
-        own = [terms_of(target, lexicon) for target in targets]
-        # A term that two targets are called by (a lesion, its kinds) tells them not apart.
-        shared = {term.name for i, terms in enumerate(own) for term in terms if any(term in o for o in own[i + 1 :])}
-        kept = [tuple(term for term in terms if term.name not in shared) for terms in own]
-        self.of_targets = [_target(target, terms) for target, terms in zip(targets, kept, strict=True)]
-        taken = {term.name for term in chain.from_iterable(kept)}
+        self.of_targets = [_target(known) for known in known_targets(self.targets, lexicon)]
+        taken = frozenset[str]().union(*(concept.terms for concept in self.of_targets))
         self.others = [_concept(term) for term in lexicon.terms if term.name not in taken]
 
     def draw(self, number: int) -> tuple[list[str], Tensor, Tensor]:
@@ -107,13 +102,12 @@ class LexiconTask:
         return -each.mean()
 
 
-def learn_lexicon(encoder: torch.nn.Module, task: LexiconTask, steps: int, *, progress: bool = True) -> float:
-    """Train a text encoder on the lexicon alone, in place; returns the mean loss of the last tenth of the steps."""
+def learn_lexicon(encoder: torch.nn.Module, task: LexiconTask, steps: int, *, progress: bool = True) -> None:
+    """Train a text encoder on the lexicon alone, in place."""
     if not steps:
-        return float("nan")
+        return
     optimizer = torch.optim.AdamW(encoder.parameters(), LEARNING_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.05)
-    losses = []
     for number in track(range(steps), "learning the lexicon", steps, show=progress):
         loss = task.loss(encoder, number)
         optimizer.zero_grad()
@@ -121,8 +115,6 @@ def learn_lexicon(encoder: torch.nn.Module, task: LexiconTask, steps: int, *, pr
         torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        losses.append(loss.item())
-    return float(np.mean(losses[-max(1, steps // 10) :]))
 
 
 def _attributes(rng: np.random.Generator) -> list[Attributes]:
@@ -138,20 +130,21 @@ def _attributes(rng: np.random.Generator) -> list[Attributes]:
 
 
 def _concept(term: Term) -> _Concept:
-    related = (*(f"part of the {whole}" for whole in term.part_of), *(f"a kind of {kind}" for kind in term.is_a))
-    return _Concept(
-        term.names, (*phrases_of(term), *related), term.definition, frozenset({term.name}), term.under
-    )
+    phrases = (*phrases_of(term), *_related(term))
+    return _Concept(term.names, phrases, term.definition, frozenset({term.name}), term.under)
 
 
-def _target(target: Target, terms: Sequence[Term]) -> _Concept:
+def _target(known: Known) -> _Concept:
     """A data set's target with all terms that are called so."""
-    parts = [_concept(term) for term in terms]
-    names = dict.fromkeys((target.name, *target.synonyms, *(name for part in parts for name in part.names)))
     return _Concept(
-        tuple(names), parts[0].phrases if parts else (), target.definition or (terms[0].definition if terms else ""),
-        frozenset(term.name for term in terms), frozenset(name for part in parts for name in part.under),
+        known.names, (*known.phrases, *(_related(known.terms[0]) if known.terms else ())), known.definition,
+        frozenset(term.name for term in known.terms), frozenset(name for term in known.terms for name in term.under),
     )
+
+
+def _related(term: Term) -> tuple[str, ...]:
+    """What a term belongs to, in phrases."""
+    return (*(f"part of the {whole}" for whole in term.part_of), *(f"a kind of {kind}" for kind in term.is_a))
 
 
 def _wording(concept: _Concept, rng: np.random.Generator) -> str:
