@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from zeusseg.case import Case, Mask, Target
 from zeusseg.instruct.attributes import Attributes, Side, Size
 from zeusseg.instruct.finding import Polarity
-from zeusseg.instruct.foreground import find_foreground, work_grid
-from zeusseg.instruct.measure import CT_WINDOW_HU
 from zeusseg.instruct.signals import T1_CONTRAST, signal_of
 from zeusseg.instruct.tissue import robust_deviation
+from zeusseg.instruct.view import MOST_OF_A_BODY, look_at
 
 MOST_PIECES = 8
 LEAST_VOXELS = 12
@@ -22,8 +21,6 @@ LEAST_VOXELS = 12
 LEAST_SHARE = 0.02
 # Nearer to the midline, in shares of the body's width, the side is a matter of opinion.
 MIDLINE_SHARE = 0.08
-# A target that fills so much of what looks like a body in air is no part of one: the image is a tight crop of it.
-MOST_OF_A_BODY = 0.25
 # Small and large are told apart where the diameters do, and nowhere near the border between them.
 LEAST_RATIO, UNSURE_SIZE = 1.5, 0.1
 # The ring around a piece, in voxels in plane; what touches the piece is a mixture of both.
@@ -115,23 +112,11 @@ def _pieces(mask: Mask) -> NDArray[np.uint8]:
 
 def _sides(case: Case, mask: Mask, numbers: NDArray[np.uint8], count: int) -> tuple[Mask, list[Side | None]]:
     """The body (x, y, z) as the reference image shows it, and the side of it that each piece lies on."""
-    from zeusseg.instruct.symmetry import find_plane
-
-    volume = case.reference
-    grid = work_grid(volume, case.spacing_known)
-    is_ct = next(iter(case.images)).casefold() == "ct" and float(grid.image.min()) < -500
-    image = np.clip(grid.image, *CT_WINDOW_HU) if is_ct else grid.image
-    foreground = find_foreground(grid.image, kind=volume.file_grid.kind, is_ct=is_ct)
-    # Voxels beyond the last whole block belong to it.
-    index = [
-        np.minimum(np.arange(n) // factor, blocks - 1)
-        for n, factor, blocks in zip(case.shape, grid.factors, foreground.mask.shape, strict=True)
-    ]
-    body = foreground.mask[np.ix_(*index)]
-    if foreground.frame != "body" or mask.sum() > MOST_OF_A_BODY * body.sum():
+    view = look_at(case.reference, next(iter(case.images)), case.spacing_known)
+    grid, plane, body = view.grid, view.plane, view.body(case.shape)
+    if plane is None or mask.sum() > MOST_OF_A_BODY * body.sum():
         return body, [None] * count
-    plane = find_plane(foreground.mask, image, grid.edges)
-    width = int(foreground.mask.any(axis=(1, 2)).sum()) * grid.edges[0]
+    width = int(view.foreground.mask.any(axis=(1, 2)).sum()) * grid.edges[0]
     sides: list[Side | None] = []
     for number in range(1, count + 1):
         x, y = (

@@ -15,12 +15,13 @@ import numpy as np
 from zeusseg.case import Case, Mask
 from zeusseg.inference.claims import Claims, claims_of
 from zeusseg.inference.load import LoadedModel
-from zeusseg.inference.pieces import Piece, View, measure_pieces, view_of
+from zeusseg.inference.pieces import Piece, measure_pieces, view_of
 from zeusseg.inference.segment import SegmentedTarget, segment
 from zeusseg.inference.store import FeatureStore
 from zeusseg.instruct.agreement import NOT_LARGE_SHARE, NOT_SMALL_SHARE, SIZE_FACTOR
 from zeusseg.instruct.signals import signal_of
 from zeusseg.instruct.statements import Statement
+from zeusseg.instruct.view import View
 
 About = Literal["side", "size", "signal"]
 

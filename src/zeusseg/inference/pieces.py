@@ -3,64 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zeusseg.case import Case, Mask, Volume
+from zeusseg.case import Case, Mask
 from zeusseg.instruct.describe import MIDLINE_SHARE, ball_diameter
 from zeusseg.instruct.finding import Polarity
-from zeusseg.instruct.foreground import Foreground, WorkGrid, find_foreground, work_grid
-from zeusseg.instruct.measure import CT_WINDOW_HU
 from zeusseg.instruct.shapes import bounding_box
-from zeusseg.instruct.symmetry import SagittalPlane, find_plane
 from zeusseg.instruct.tissue import robust_deviation
+from zeusseg.instruct.view import View, look_at
 
 # Smaller parts of a mask are crumbs that nobody would speak of.
 LEAST_SHARE_OF_MASK = 0.05
 # A piece is on every side that holds so much of it.
 SIDE_SHARE = 0.25
-MOST_OF_A_BODY = 0.25
 # In units of the spread of what is around; less is no difference.
 LEAST_CONTRAST = 0.3
 # Signal is measured on every so many-th voxel, so that a large organ takes no longer than a lesion.
 MOST_VOXELS_ACROSS = 64
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """What a case shows of the body: the modality that shows most of it on its work grid, and the sagittal plane.
-
-    `plane` is None where there are no sides of the patient to tell: in crops and pictures.
-    """
-
-    grid: WorkGrid
-    foreground: Foreground
-    plane: SagittalPlane | None
-
-    @property
-    def voxels(self) -> int:
-        """Voxels of the case that belong to the body (of a crop or picture: to what is in view)."""
-        return int(self.foreground.mask.sum()) * self.grid.voxels_per_block
-
-    def around(self, mask: Mask) -> View:
-        """The same view, but as a crop where much of what was taken for a body in air is the mask (x, y, z) itself.
-
-        In a tight crop the target stands out from what is around it as a body does.
-        """
-        if self.plane is None or mask.sum() <= MOST_OF_A_BODY * self.voxels:
-            return self
-        whole = np.ones_like(self.foreground.mask)
-        return View(self.grid, replace(self.foreground, mask=whole, frame="crop"), None)
-
-    def body(self, shape: tuple[int, int, int]) -> Mask:
-        """The body on the case's own grid (x, y, z)."""
-        blocks = [
-            np.minimum(np.arange(n) // factor, size - 1)
-            for n, factor, size in zip(shape, self.grid.factors, self.foreground.mask.shape, strict=True)
-        ]
-        return self.foreground.mask[np.ix_(*blocks)]
 
 
 @dataclass(frozen=True)
@@ -83,7 +45,7 @@ class Piece:
 
 def view_of(case: Case) -> View:
     """The view of the first modality in which the body's outline can be seen, else of the first."""
-    views = [_view(volume, name, case.spacing_known) for name, volume in case.images.items()]
+    views = [look_at(volume, name, case.spacing_known) for name, volume in case.images.items()]
     return next((view for view in views if view.plane is not None), views[0])
 
 
@@ -96,16 +58,6 @@ def measure_pieces(mask: Mask, case: Case, view: View, modalities: Sequence[str]
     kept = [i for i in np.argsort(-sizes, kind="stable") if sizes[i] >= LEAST_SHARE_OF_MASK * sizes.sum()]
     body = view.body(case.shape)
     return [_measure(labels == i + 1, mask, case, view, body, modalities) for i in kept]
-
-
-def _view(volume: Volume, modality: str, spacing_known: bool) -> View:
-    # As `instruct.measure` looks at an image.
-    grid = work_grid(volume, spacing_known)
-    is_ct = modality.casefold() == "ct" and float(grid.image.min()) < -500
-    image = np.clip(grid.image, *CT_WINDOW_HU) if is_ct else grid.image
-    foreground = find_foreground(grid.image, kind=volume.file_grid.kind, is_ct=is_ct)
-    plane = find_plane(foreground.mask, image, grid.edges) if foreground.frame == "body" else None
-    return View(grid, foreground, plane)
 
 
 def _measure(piece: Mask, mask: Mask, case: Case, view: View, body: Mask, modalities: Sequence[str]) -> Piece:
