@@ -40,6 +40,18 @@ def test_a_definition_does_not_use_the_name_it_defines() -> None:
     assert circular == []
 
 
+def test_terms_are_described_without_their_names() -> None:
+    described = [(term, said) for term in TERMS for said in term.descriptions]
+    assert len(described) > 2000
+    assert {term.name for term, _ in described} == {term.name for term in TERMS}
+    for term, said in described:
+        words = f" {' '.join(words_of(said))} "
+        assert [name for name in term.names if f" {' '.join(words_of(name))} " in words] == [], said
+    texts = [words_of(said) for _, said in described]
+    assert len(set(texts)) == len(texts)  # none means two things
+    assert {words_of(name) for term in TERMS for name in term.names}.isdisjoint(texts)
+
+
 def test_codes_are_those_of_pydicoms_dictionary() -> None:
     from pydicom.sr.codedict import codes
 

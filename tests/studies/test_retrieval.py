@@ -9,24 +9,25 @@ from zeusseg.studies.retrieval import Query, hold_out, ranks, rate
 
 TERMS = tuple(
     Term(name, "r", synonyms=(f"{name} two", f"{name} three", f"{name} four"), place=f"place of {name}",
-         shape=f"shape of {name}")
+         shape=f"shape of {name}", descriptions=tuple(f"what {name} does on day {day}" for day in range(5)))
     for name in ("a", "b", "c", "d", "e", "f", "g", "h")
 )
 
 
 def test_what_is_held_out_is_nowhere_in_what_is_kept():
-    kept, queries = hold_out(Lexicon(TERMS), 0)
-    assert {query.kind for query in queries} == {"name", "definition"}
+    kept, queries = hold_out(Lexicon(TERMS), 2)
+    assert {query.kind for query in queries} == {"name", "description", "definition"}
     for query in queries:
         term = kept.find(query.term)
-        assert query.text not in term.names
-        assert query.kind == "name" or term.definition == ""
+        assert query.text not in (*term.names, *term.descriptions)
+        assert query.kind != "definition" or (term.definition == "" and term.descriptions == ())
 
 
 def test_a_term_keeps_its_first_name_and_never_loses_both():
     kept, queries = hold_out(Lexicon(TERMS), 1)
     assert [term.name for term in kept.terms] == [term.name for term in TERMS]
-    assert all(len({query.kind for query in queries if query.term == term.name}) < 2 for term in TERMS)
+    kinds = [{query.kind for query in queries if query.term == term.name} for term in TERMS]
+    assert not any({"name", "definition"} <= of_term for of_term in kinds)
 
 
 def test_ranks_are_places_among_all_terms():

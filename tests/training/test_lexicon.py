@@ -82,7 +82,7 @@ def test_an_encoder_that_learnt_the_lexicon_finds_terms_by_their_other_names():
     terms = [term.name for term in few.terms]
     others = [term.names[-1] for term in few.terms]
     before = found_first(encoder, terms, others)
-    learn_lexicon(encoder, LexiconTask((), few), 60, progress=False)
+    learn_lexicon(encoder, LexiconTask((), few), 120, progress=False)
     assert before < 0.5 * len(terms)
     assert found_first(encoder, terms, others) > 0.8 * len(terms)
 

@@ -57,7 +57,7 @@ def test_right_words_go_with_masks_and_absent_words_with_none(stream):
         texts_with_masks |= {t for t, m in zip(sample["texts"], sample["masks"], strict=True) if m.any()}
     assert len(texts_with_masks) > 5
     known = known_targets(TARGETS)[0]
-    words = [words.casefold() for words in (*known.names, *known.phrases, "a bright spot")]
+    words = [words.casefold() for words in (*known.names, *known.descriptions, *known.phrases, "a bright spot")]
     assert [text for text in texts_with_masks if not any(word in text.casefold() for word in words)] == []
 
 
@@ -75,7 +75,7 @@ def test_a_negated_target_has_an_empty_mask_and_a_contrast_the_whole_one(stream)
         asked = stream.ask(look, turned, masks, present, rng)
         # Their masks are compared with those of their target.
         assert asked["targets"].tolist()[len(look.targets) :][: len(turned)] == [query.target for query in turned]
-    assert kinds == {"negated", "contrast"}
+    assert kinds == {"negated", "contrast", "instead"}
 
 
 def test_without_turned_queries_none_are_asked(stream):

@@ -77,18 +77,26 @@ def test_a_negated_target_has_no_mask_and_a_contrast_the_whole_one(pieces):
     whole = torch.ones(4, 4, dtype=torch.uint8)
     assert not Turned("negated", 0).mask(whole, pieces, 0).any()
     assert torch.equal(Turned("contrast", 0, 1).mask(whole, pieces, 0), whole)
+    assert not Turned("instead", 0).mask(whole, pieces, 0).any()
 
 
 def test_the_words_say_what_is_asked():
     known = known_targets((LESION, VENTRICLES))
     rng = np.random.default_rng(1)
-    negated = Turned("negated", 1).text(known, "", rng).casefold()
-    contrast = Turned("contrast", 0, 1).text(known, "", rng).casefold()
+    negated = Turned("negated", 1).text(known, "spleen", "", rng).casefold()
+    contrast = Turned("contrast", 0, 1).text(known, "spleen", "", rng).casefold()
     names = [[name.casefold() for name in one.names] for one in known]
     assert any(name in negated for name in names[1])
     assert all(any(name in contrast for name in both) for both in names)
-    sided = Turned("attributes", 0, wanted=Attributes(side="left")).text(known, "", rng).casefold()
+    against_absent = [Turned(kind, 0).text(known, "spleen", "", rng).casefold() for kind in ("contrast", "instead")]
+    assert all("spleen" in text and any(name in text for name in names[0]) for text in against_absent)
+    sided = Turned("attributes", 0, wanted=Attributes(side="left")).text(known, "spleen", "", rng).casefold()
     assert "left" in sided
+
+
+def test_a_single_target_is_set_against_what_is_not_there_either_way_round(pieces):
+    kinds = {(one.kind, one.other) for one in draws(pieces) if one.kind != "attributes"}
+    assert kinds == {("negated", -1), ("contrast", -1), ("instead", -1)}
 
 
 def test_masks_of_pieces_are_compared_apart_from_those_of_the_whole():

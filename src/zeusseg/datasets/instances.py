@@ -76,12 +76,15 @@ class Instances:
 
 
 def find_instances(case: Case, target: Target) -> Instances:
-    """The pieces (26 neighbours) of a target in a labelled case, the largest first, numbered from 1.
+    """The pieces of a target in a labelled case. Raises `BadInputError` where the case has no labels."""
+    return instances_of(case.mask(target), case)
 
-    Left out are pieces of fewer than 12 voxels or 2 % of the largest, and all but the eight largest. Raises
-    `BadInputError` where the case has no labels.
+
+def instances_of(mask: Mask, case: Case) -> Instances:
+    """The pieces (26 neighbours) of a mask (x, y, z) on a case's grid, the largest first, numbered from 1.
+
+    Left out are pieces of fewer than 12 voxels or 2 % of the largest, and all but the eight largest.
     """
-    mask = case.mask(target)
     numbers = _pieces(mask)
     voxels = np.bincount(numbers.ravel())[1:].tolist()
     if not voxels:

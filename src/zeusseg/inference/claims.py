@@ -90,6 +90,25 @@ def claims_of(key: str, text: str, targets: Sequence[Target], modalities: Sequen
     return Claims(told, tuple(query for query in ((plain,), names) if any(query)))
 
 
+def named_targets(text: str, targets: Sequence[Target]) -> tuple[list[Target], str]:
+    """Those of the `targets` that a text names, and the text without its findings and without what defines them."""
+    findings = findings_of(text)
+    words = text[: text.rindex(findings)] if findings else text
+    known = known_targets(tuple(targets))
+    for definition in _definitions(known):
+        words = re.sub(rf"(?<!\w){re.escape(definition)}(?!\w)", " ", words, flags=re.IGNORECASE)
+    return [t for t, k in zip(targets, known, strict=True) if _names([k]).search(words)], words
+
+
+def without_names(text: str, targets: Sequence[Target]) -> str:
+    """A text without the names of these targets.
+
+    >>> without_names("the smaller lesion on the left", [Target("lesion", (1,))])
+    'the smaller   on the left'
+    """
+    return _names(known_targets(tuple(targets))).sub(" ", text)
+
+
 def without_attributes(text: str, names: re.Pattern[str]) -> str:
     """A text without side, size and signal, but for those in the `names` of targets.
 
@@ -111,8 +130,8 @@ def without_attributes(text: str, names: re.Pattern[str]) -> str:
 
 
 def _definitions(known: Iterable[Known]) -> list[str]:
-    """Whole definitions, and their clauses as rewording may have kept them; the longest first."""
-    whole = {part.rstrip(". ") for k in known for part in (k.definition, *k.phrases)}
+    """Whole definitions and descriptions, and clauses as rewording may have kept them; the longest first."""
+    whole = {part.rstrip(". ") for k in known for part in (k.definition, *k.phrases, *k.descriptions)}
     clauses = {clause for definition in whole for clause in re.split(r"[.;:]\s", definition)}
     # Anyone might say "dark" of anything.
     clauses = {clause for clause in clauses if len(clause.split()) >= LEAST_WORDS_OF_A_CLAUSE}

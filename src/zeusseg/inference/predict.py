@@ -20,6 +20,7 @@ from zeusseg.inference.conflicts import find_conflicts
 from zeusseg.inference.load import LoadedModel, load_model
 from zeusseg.inference.record import Extras, entry, is_done, record_key, write_record
 from zeusseg.inference.segment import SegmentedTarget, segment
+from zeusseg.inference.singled_out import single_out
 from zeusseg.inference.store import FeatureStore, feature_store
 from zeusseg.instruct.instruction import Instruction, read_instructions
 from zeusseg.instruct.write import write_instructions
@@ -173,12 +174,17 @@ def _predict_case(
     texts = {line.target: line.text for line in lines}
     segmented = segment(loaded, case, texts, device=device, store=store, clicks=clicks)
     conflicts = find_conflicts(loaded, case, texts, device=device, store=store, segmented=segmented)
+    # A click says which piece is meant better than words do.
+    unclicked = {target: words for target, words in texts.items() if target not in clicks}
+    segmented, told = single_out(loaded, case, unclicked, segmented, device=device, store=store)
     folder = out / case_id
     entries: dict[str, Any] = {}
     for line in lines:
         found = segmented[line.target]
         file = write_mask(folder / target_file_name(line.target), found.mask, case.reference)
-        entries[line.target] = entry(line, found, conflicts[line.target], file, clicks.get(line.target))
+        entries[line.target] = entry(
+            line, found, conflicts[line.target], told.get(line.target), file, clicks.get(line.target)
+        )
         if extras.probabilities:
             stem = folder / f"{target_file_name(line.target)}{PROBABILITY}"
             write_probability(stem, found.probability, case.reference)

@@ -16,6 +16,7 @@ from zeusseg.inference.clicks import TargetClicks
 from zeusseg.inference.conflicts import Conflict
 from zeusseg.inference.load import LoadedModel
 from zeusseg.inference.segment import SegmentedTarget
+from zeusseg.inference.singled_out import SingledOut
 from zeusseg.instruct.instruction import Instruction
 
 RECORD = "prediction.json"
@@ -29,9 +30,11 @@ class Extras(NamedTuple):
 
 
 def entry(
-    line: Instruction, found: SegmentedTarget, conflicts: Sequence[Conflict], file: Path, clicks: TargetClicks | None
+    line: Instruction, found: SegmentedTarget, conflicts: Sequence[Conflict], singled_out: SingledOut | None,
+    file: Path, clicks: TargetClicks | None,
 ) -> dict[str, Any]:
-    """What is kept of one target: how sure the model is, the words, and how they agree with the image."""
+    """What is kept of one target: how sure the model is, the words, how they agree with the image, and which of
+    several pieces they mean."""
     values: dict[str, Any] = {
         "presence": round(found.presence, 4),
         "presence_raw": round(found.raw_presence, 4),
@@ -40,6 +43,7 @@ def entry(
         "findings": dict(line.findings),
         "checks": None if line.own_checks is None else [asdict(check) for check in line.own_checks],
         "conflicts": [asdict(conflict) for conflict in conflicts],
+        "singled_out": singled_out and asdict(singled_out),
         "file": file.name,
         "voxels": int(found.mask.sum()),
     }

@@ -13,12 +13,15 @@ from zeusseg.instruct.moulds import finish, moulds, pick, sentence, shortened, s
 from zeusseg.instruct.phrases import state
 from zeusseg.instruct.rewording import FINDINGS_KEPT, KINDS, findings_of, split_findings
 from zeusseg.instruct.signals import signal_of
-from zeusseg.lexicon import Lexicon
+from zeusseg.lexicon import Lexicon, Term
 
 # Texts for what is absent carry findings as often as reworded ones do, all in all.
 FINDINGS_WHEN_ABSENT = KINDS["as written"] + (1 - KINDS["as written"]) * FINDINGS_KEPT
 # Kinds of absent text and their shares.
-ABSENT_KINDS = {"name": 0.30, "definition": 0.15, "gibberish": 0.20, "unrelated": 0.15, "name and definition": 0.20}
+ABSENT_KINDS = {
+    "name": 0.22, "description": 0.16, "definition": 0.12, "gibberish": 0.20, "unrelated": 0.15,
+    "name and definition": 0.15,
+}
 _KEYBOARD_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890")
 _CONSONANTS, _VOWELS = "bcdfghjklmnprstvwz", "aeiou"
 
@@ -28,9 +31,10 @@ def absent_text(
 ) -> str:
     """An instruction for something that is none of `targets` and shares no content word with their names.
 
-    It is another structure or finding by name or definition, letters without meaning, or a sentence about something
-    else altogether. `text` is an instruction of the same case: its findings follow as often as `reword` keeps them
-    (sentences that name a target left out). Without `text`, findings are made up; a text that holds none gets none.
+    It is another structure or finding by name, description or definition, letters without meaning, or a sentence
+    about something else altogether. `text` is an instruction of the same case: its findings follow as often as
+    `reword` keeps them (sentences that name a target left out). Without `text`, findings are made up; a text that
+    holds none gets none.
     """
     apart = apart_from(targets, lexicon)
     kind = str(rng.choice(list(ABSENT_KINDS), p=list(ABSENT_KINDS.values())))
@@ -47,11 +51,23 @@ def absent_text(
     return finish(said, findings if rng.random() < FINDINGS_WHEN_ABSENT else "", rng)
 
 
+def absent_name(targets: Sequence[Target], rng: np.random.Generator, lexicon: Lexicon | None = None) -> str:
+    """A name of a structure or finding that is none of `targets` and shares no content word with their names."""
+    apart = apart_from(targets, lexicon)
+    return _name_of(pick(apart.terms, rng), apart, rng)
+
+
+def _name_of(term: Term, apart: Apart, rng: np.random.Generator) -> str:
+    names = apart.names[term.name]
+    return names[0] if rng.random() < 0.5 else pick(names, rng)
+
+
 def _absent_term(kind: str, apart: Apart, rng: np.random.Generator) -> str:
     term = pick(apart.terms, rng)
     definition = some_phrases(apart.phrases[term.name], rng)
-    names = apart.names[term.name]
-    name = names[0] if rng.random() < 0.5 else pick(names, rng)
+    name = _name_of(term, apart, rng)
+    if kind == "description" and apart.descriptions[term.name]:
+        name = pick(apart.descriptions[term.name], rng)
     return sentence(kind, name, definition if kind == "definition" else shortened(definition, rng), rng)
 
 

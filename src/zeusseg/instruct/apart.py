@@ -6,7 +6,7 @@ names, those that share no content word with theirs are used. Left and right sib
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,12 +25,14 @@ GENERAL = "findings"
 class Apart:
     """What denotes nothing in the targets: `terms`; and `forbidden`, the content words that would touch them.
 
-    By a term's name, `names` are those of its names, and `phrases` those of its definition, that hold no such word.
+    By a term's name, `names` are those of its names, `descriptions` those of its descriptions, and `phrases` those of
+    its definition, that hold no such word.
     """
 
     terms: tuple[Term, ...]
     forbidden: frozenset[str]
     names: Mapping[str, tuple[str, ...]]
+    descriptions: Mapping[str, tuple[str, ...]]
     phrases: Mapping[str, tuple[str, ...]]
 
     def allows(self, text: str) -> bool:
@@ -72,8 +74,11 @@ def _apart_from(targets: tuple[Target, ...], lexicon: Lexicon) -> Apart:
             kept.append(term)
             allowed[term.name] = free
     forbidden = own_words | whole_words
-    phrases = {t.name: tuple(p for p in phrases_of(t) if forbidden.isdisjoint(content_words(p))) for t in kept}
-    return Apart(tuple(kept), forbidden, allowed, phrases)
+
+    def free_of(texts: Callable[[Term], tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return {t.name: tuple(said for said in texts(t) if forbidden.isdisjoint(content_words(said))) for t in kept}
+
+    return Apart(tuple(kept), forbidden, allowed, free_of(lambda term: term.descriptions), free_of(phrases_of))
 
 
 def is_abnormal(target: Target, lexicon: Lexicon | None = None) -> bool:

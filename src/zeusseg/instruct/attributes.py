@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from zeusseg.instruct import patterns
+from zeusseg.instruct.finding import Polarity
 from zeusseg.instruct.moulds import pick
 from zeusseg.instruct.signals import CT, SIGNALS, T1_CONTRAST, ULTRASOUND, signal_of
 from zeusseg.lexicon import Lexicon, shipped_lexicon, words_of
@@ -68,6 +71,45 @@ def phrase(name: str, wanted: Attributes, rng: np.random.Generator, lexicon: Lex
         if not _runs(text, known) - _runs(name, known):
             break
     return text
+
+
+def attributes_in(text: str, modalities: Sequence[str]) -> Attributes:
+    """What a text without the target's names says of side, size and signal in `modalities`, as `phrase` says it.
+
+    Nothing of an attribute that it says twice and differently, and nothing at all where it denies something else.
+
+    >>> attributes_in("the smaller one on the left, bright on FLAIR", ["flair"])
+    Attributes(side='left', size='small', signal=('flair', 'bright'))
+    """
+    pattern, meanings = _said(tuple(modalities))
+    found = [meanings[" ".join(match[0].casefold().split())] for match in pattern.finditer(text)]
+    if patterns.NEGATION.search(pattern.sub(" ", text)):
+        return Attributes()
+    told: dict[str, Any] = {}
+    for attribute in SAID:
+        values = {getattr(one, attribute) for one in found} - {None}
+        told[attribute] = values.pop() if len(values) == 1 else None
+    return Attributes(**told)
+
+
+@lru_cache(maxsize=64)
+def _said(modalities: tuple[str, ...]) -> tuple[re.Pattern[str], Mapping[str, Attributes]]:
+    """All that the moulds can say of these modalities, as one pattern (longer wordings first), and what each means."""
+    sides: tuple[Side, ...] = get_args(Side)
+    sizes: tuple[Size, ...] = get_args(Size)
+    polarities: tuple[Polarity, ...] = get_args(Polarity)
+    every = [
+        *(Attributes(side=side) for side in sides), *(Attributes(size=size) for size in sizes),
+        *(Attributes(signal=(modality, polarity)) for modality in modalities for polarity in polarities),
+    ]
+    meanings: dict[str, Attributes] = {}
+    for wanted in every:
+        for attribute in SAID:
+            for wordings in (_moulds_of(attribute, wanted) or {}).values():
+                meanings |= {said.casefold(): wanted for said in wordings}
+    wordings = sorted(meanings, key=len, reverse=True)
+    pattern = "|".join(r"\s+".join(map(re.escape, said.split())) for said in wordings)
+    return re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-])", re.IGNORECASE), meanings
 
 
 def _phrase(name: str, wanted: Attributes, rng: np.random.Generator) -> str:

@@ -15,10 +15,12 @@ from zeusseg.lexicon import Lexicon, Term, shipped_lexicon, words_of
 class Known:
     """A target as training speaks of it: its `names`, the data set's own first, and `phrases` that define it.
 
-    `definition` is the data set's own; where it has none, the lexicon's. `terms` are those that are called as it is.
+    `descriptions` mean it without a name. `definition` is the data set's own; where it has none, the lexicon's. `terms`
+    are those that are called as it is.
     """
 
     names: tuple[str, ...]
+    descriptions: tuple[str, ...]
     definition: str
     phrases: tuple[str, ...]
     terms: tuple[Term, ...]
@@ -49,7 +51,8 @@ def _known_targets(targets: tuple[Target, ...], lexicon: Lexicon) -> tuple[Known
         # Of several terms (an abnormality, a tumor, a glioma) the narrowest defines best; they come in that order.
         phrases = phrases_of(kept[0]) if kept else ()
         definition = target.definition or (kept[0].definition if kept else "")
-        found.append(Known(tuple(names), definition, phrases, kept))
+        descriptions = tuple(dict.fromkeys(said for term in kept for said in term.descriptions))
+        found.append(Known(tuple(names), descriptions, definition, phrases, kept))
     return tuple(found)
 
 

@@ -18,7 +18,7 @@ from zeusseg.instruct.signals import SIGNALS, signal_of
 from zeusseg.lexicon import words_of
 
 # Shares of the ways to reword. What is not kept as written carries the findings about every other time.
-KINDS = {"as written": 0.25, "name": 0.40, "definition": 0.15, "name and definition": 0.20}
+KINDS = {"as written": 0.20, "name": 0.30, "description": 0.20, "definition": 0.12, "name and definition": 0.18}
 FINDINGS_KEPT = 0.5
 OWN_NAME, OWN_DEFINITION = 0.4, 0.4
 
@@ -30,10 +30,10 @@ _MODALITIES = frozenset({*SIGNALS, *(signal.name.casefold() for signal in SIGNAL
 def reword(text: str, target: Target, rng: np.random.Generator, known: Known | None = None) -> str:
     """The instruction `text` for `target` in other words of the same meaning.
 
-    The result always holds one of the target's names, its whole definition, or two phrases or more of the lexicon's
-    (upper and lower case may differ), and the findings of `text` about every other time. `known` is what is known of
-    the target beside the other ones (by itself, where it is not given). An empty text (of the writer `none`) has no
-    other words: it stays.
+    The result always holds one of the target's names, one of its descriptions, its whole definition, or two phrases or
+    more of the lexicon's (upper and lower case may differ), and the findings of `text` about every other time. `known`
+    is what is known of the target beside the other ones (by itself, where it is not given). An empty text (of the
+    writer `none`) has no other words: it stays.
     """
     if not text.strip():
         return text
@@ -43,6 +43,8 @@ def reword(text: str, target: Target, rng: np.random.Generator, known: Known | N
     if kind == "as written" and _says(text, target):
         return text
     name = name_of(known, rng)
+    if kind == "description" and known.descriptions:
+        name = pick(known.descriptions, rng)
     definition = _definition_of(known, rng)
     said = sentence(kind, name, definition if kind == "definition" else shortened(definition, rng), rng)
     return finish(said, kept(findings, rng), rng)

@@ -15,9 +15,9 @@ def negated_text(known: Known, findings: str, rng: np.random.Generator) -> str:
     return finish(denial(name_of(known, rng), rng), kept(findings, rng), rng)
 
 
-def contrast_text(wanted: Known, other: Known, findings: str, rng: np.random.Generator) -> str:
-    """An instruction for one target that also names another, to leave it out."""
-    return finish(contrast(name_of(wanted, rng), name_of(other, rng), rng), kept(findings, rng), rng)
+def contrast_text(wanted: str, other: str, findings: str, rng: np.random.Generator) -> str:
+    """An instruction for one thing, by its name, that also names another, to leave it out."""
+    return finish(contrast(wanted, other, rng), kept(findings, rng), rng)
 
 
 def attribute_text(known: Known, wanted: Attributes, findings: str, rng: np.random.Generator) -> str:

@@ -11,13 +11,14 @@ WIDTH = 100
 
 
 def describe(lexicon: Lexicon, term: Term) -> str:
-    """Names, definition, signal in each modality, relations both ways, and the code of a term, as text."""
+    """Names, descriptions, definition, signal in each modality, relations both ways, and code of a term, as text."""
     parts = [other.name for other in lexicon.terms if term.name in other.part_of]
     kinds = [other.name for other in lexicon.terms if term.name in other.is_a]
     lines = [
         ("also called", ", ".join(term.synonyms)),
         ("lay", ", ".join(term.lay)),
         ("Latin", ", ".join(term.latin)),
+        ("described", "; ".join(term.descriptions)),
         ("place", term.place),
         ("next to", term.neighbours),
         ("shape", term.shape),

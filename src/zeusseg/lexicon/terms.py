@@ -28,6 +28,7 @@ class _Entry(Part):
     synonyms: tuple[str, ...] = ()
     lay: tuple[str, ...] = ()
     latin: tuple[str, ...] = ()
+    descriptions: tuple[str, ...] = ()
     part_of: tuple[str, ...] = ()
     is_a: tuple[str, ...] = ()
     place: str = ""
@@ -41,8 +42,9 @@ class _Entry(Part):
 class Term:
     """A structure or finding. `part_of` and `is_a` name other terms; `under` holds all broader ones, theirs included.
 
-    `place`, `neighbours` and `shape` are phrases that define it, `signal` how each modality shows it. `code` is its
-    SNOMED CT code, where pydicom's dictionary has one.
+    `descriptions` mean it without any of its names, as people do who do not think of one ("the chamber that fills the
+    aorta"). `place`, `neighbours` and `shape` are phrases that define it, `signal` how each modality shows it. `code`
+    is its SNOMED CT code, where pydicom's dictionary has one.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Term:
     synonyms: tuple[str, ...] = ()
     lay: tuple[str, ...] = ()
     latin: tuple[str, ...] = ()
+    descriptions: tuple[str, ...] = ()
     part_of: tuple[str, ...] = ()
     is_a: tuple[str, ...] = ()
     place: str = ""

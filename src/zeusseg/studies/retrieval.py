@@ -1,4 +1,5 @@
-"""Does a text encoder know which words mean the same? Names and definitions that it never learned must find their term.
+"""Does a text encoder know which words mean the same? Names, descriptions and definitions that it never learned must
+find their term.
 
 `python -m zeusseg.studies.retrieval [--pretrained MODEL] --out retrieval.json`
 """
@@ -24,7 +25,7 @@ from zeusseg.instruct.knowledge import phrases_of
 from zeusseg.lexicon import Lexicon, Term, shipped_lexicon
 from zeusseg.metrics.statistics import bootstrap_interval
 
-HELD_OUT_NAMES, HELD_OUT_DEFINITIONS = 0.2, 0.2
+HELD_OUT_NAMES, HELD_OUT_DESCRIPTIONS, HELD_OUT_DEFINITIONS = 0.2, 0.2, 0.2
 # Terms need as many names for one of them to be held out.
 FEWEST_NAMES = 3
 STEPS = 600
@@ -33,7 +34,7 @@ WIDTH = 128
 
 @dataclass(frozen=True)
 class Query:
-    """A text that was held out (`kind`: name or definition), and the term that it means."""
+    """A text that was held out (`kind`: name, description or definition), and the term that it means."""
 
     kind: str
     text: str
@@ -55,17 +56,25 @@ class Rate:
 
 
 def hold_out(lexicon: Lexicon, seed: int) -> tuple[Lexicon, list[Query]]:
-    """The lexicon without some names and some whole definitions, and these as queries.
+    """The lexicon without some names, some descriptions, and some whole definitions, and these as queries.
 
-    A term never loses its first name, nor both: whoever has only a definition left could not be found by name.
+    A term never loses its first name, nor names and definition both: what has only a definition left could not be
+    found by name. One that loses its definition loses all descriptions, too.
     """
     rng = np.random.default_rng(seed)
     kept, queries = [], []
     for term in lexicon.terms:
         if rng.random() < HELD_OUT_DEFINITIONS and len(phrases_of(term)) > 1:
             queries.append(Query("definition", "; ".join(phrases_of(term)), term.name))
-            term = replace(term, place="", neighbours="", shape="", signal={}, part_of=(), is_a=())
-        elif len(term.names) >= FEWEST_NAMES:
+            term = replace(
+                term, descriptions=(), place="", neighbours="", shape="", signal={}, part_of=(), is_a=()
+            )
+            kept.append(term)
+            continue
+        described = {said for said in term.descriptions if rng.random() < HELD_OUT_DESCRIPTIONS}
+        queries += [Query("description", said, term.name) for said in sorted(described)]
+        term = replace(term, descriptions=tuple(said for said in term.descriptions if said not in described))
+        if len(term.names) >= FEWEST_NAMES:
             out = {name for name in term.names[1:] if rng.random() < HELD_OUT_NAMES}
             queries += [Query("name", name, term.name) for name in sorted(out)]
             synonyms, lay, latin = (tuple(n for n in names if n not in out) for names in
@@ -94,10 +103,12 @@ def ranks(
 
 
 def rate(encoder: str, queries: Sequence[Query], places: NDArray[np.int64]) -> list[Rate]:
-    """The rates for names and for definitions. Terms weigh alike, whatever number of their names was held out."""
+    """The rates for names, descriptions and definitions. Terms weigh alike, whatever number of theirs was held out."""
     found = []
-    for kind in ("name", "definition"):
+    for kind in ("name", "description", "definition"):
         mine = [i for i, query in enumerate(queries) if query.kind == kind]
+        if not mine:
+            continue
         by_term: dict[str, list[int]] = {}
         for i in mine:
             by_term.setdefault(queries[i].term, []).append(i)
@@ -145,7 +156,7 @@ def main(
     seed: int = 0,
     steps: Annotated[int, typer.Option(help="Steps of 60 texts on the lexicon.")] = STEPS,
 ) -> None:
-    """Hold names and definitions out, let encoders find their terms, and print the rates."""
+    """Hold names, descriptions and definitions out, let encoders find their terms, and print the rates."""
     found = compare_encoders(pretrained, seed, steps)
     write_text(out, json.dumps([asdict(one) for one in found], indent=1))
     for one in found:

@@ -86,7 +86,7 @@ class LexiconConfig(Part):
     """
 
     file: Path | None = None
-    steps: int = Field(default=600, ge=0)
+    steps: int = Field(default=1000, ge=0)
     weight: float = Field(default=0.2, ge=0)
 
 

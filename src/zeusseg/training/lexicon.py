@@ -28,12 +28,13 @@ TEMPERATURE = 0.1
 VIEWS = 2
 # Terms of a batch, beside the targets, which are in every one; and texts that mean none of them.
 TERMS, NONSENSE = 24, 6
-KINDS = {"name": 0.5, "definition": 0.3, "name and definition": 0.2}
+KINDS = {"name": 0.35, "description": 0.3, "definition": 0.2, "name and definition": 0.15}
 BARE_NAMES = 0.3
-CONTRASTED = 0.15
+CONTRASTED = 0.25
 # Sets of attributes in a batch, each a meaning of its own.
 ATTRIBUTED = 6
 LEARNING_RATE = 2e-3
+TEXTS_AT_ONCE = 20
 # Sets the draws of the lexicon apart from those of samples and clicks.
 LEXICON = 2
 
@@ -41,6 +42,7 @@ LEXICON = 2
 @dataclass(frozen=True, eq=False)
 class _Concept:
     names: tuple[str, ...]
+    descriptions: tuple[str, ...]
     phrases: tuple[str, ...]
     definition: str
     terms: frozenset[str]
@@ -66,8 +68,8 @@ class LexiconTask:
         rng = np.random.default_rng([self.seed, LEXICON, number])
         order = rng.permutation(len(self.others))[:TERMS]
         concepts = [*self.of_targets, *(self.others[int(i)] for i in order)]
-        texts = [self._wording(concept, rng) for concept in concepts for _ in range(VIEWS)]
-        near = [[bool(a.terms & b.under or b.terms & a.under) for b in concepts] for a in concepts]
+        texts = [self._wording(concept, concepts, rng) for concept in concepts for _ in range(VIEWS)]
+        near = [[_overlap(a, b) for b in concepts] for a in concepts]
         unsure = torch.tensor(near).repeat_interleave(VIEWS, 0).repeat_interleave(VIEWS, 1)
         texts += [denial(pick(target.names, rng), rng) for target in self.of_targets for _ in range(VIEWS)]
         for wanted in _attributes(rng):
@@ -80,17 +82,22 @@ class LexiconTask:
         apart[: len(unsure), : len(unsure)] = unsure
         return texts, torch.tensor(meanings), apart
 
-    def _wording(self, concept: _Concept, rng: np.random.Generator) -> str:
-        """The concept in other words; a target also as what is meant in place of another one."""
-        others = [other for other in self.of_targets if other is not concept]
-        if concept in self.of_targets and others and rng.random() < CONTRASTED:
-            return contrast(pick(concept.names, rng), pick(pick(others, rng).names, rng), rng)
+    def _wording(self, concept: _Concept, concepts: Sequence[_Concept], rng: np.random.Generator) -> str:
+        """The concept in other words, or as what is meant in place of another one: of a target, another target as
+        often as not."""
+        if rng.random() < CONTRASTED:
+            targets = self.of_targets if concept in self.of_targets and rng.random() < 0.5 else []
+            others = [c for c in targets if c is not concept] or [
+                c for c in concepts if c is not concept and not _overlap(c, concept)
+            ]
+            if others:
+                return contrast(pick(concept.names, rng), pick(pick(others, rng).names, rng), rng)
         return _wording(concept, rng)
 
     def loss(self, encode: Callable[[Sequence[str]], TextTokens], number: int) -> Tensor:
         """Supervised contrastive loss of batch `number` on the encoder's pooled texts."""
         texts, meanings, unsure = self.draw(number)
-        embedded = functional.normalize(encode(texts).pooled.float(), dim=-1)
+        embedded = functional.normalize(_pooled(encode, texts).float(), dim=-1)
         alike = embedded @ embedded.T / TEMPERATURE
         same = (meanings[:, None] == meanings[None]).to(alike.device)
         itself = torch.eye(len(texts), dtype=torch.bool, device=alike.device)
@@ -100,6 +107,14 @@ class LexiconTask:
         anchors = positive.any(dim=1)
         each = logged.masked_fill(~positive, 0.0).sum(dim=1)[anchors] / positive.sum(dim=1)[anchors]
         return -each.mean()
+
+
+def _pooled(encode: Callable[[Sequence[str]], TextTokens], texts: Sequence[str]) -> Tensor:
+    """Pooled texts (text, width), short and long ones encoded apart: most of a batch would be padding otherwise."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    parts = [order[start : start + TEXTS_AT_ONCE] for start in range(0, len(order), TEXTS_AT_ONCE)]
+    pooled = torch.cat([encode([texts[i] for i in part]).pooled for part in parts])
+    return pooled[torch.tensor(order).argsort()]
 
 
 def learn_lexicon(encoder: torch.nn.Module, task: LexiconTask, steps: int, *, progress: bool = True) -> None:
@@ -129,15 +144,21 @@ def _attributes(rng: np.random.Generator) -> list[Attributes]:
     return sorted(found, key=repr)
 
 
+def _overlap(one: _Concept, other: _Concept) -> bool:
+    """Whether one of two things is part or kind of the other."""
+    return bool(one.terms & other.under or other.terms & one.under)
+
+
 def _concept(term: Term) -> _Concept:
     phrases = (*phrases_of(term), *_related(term))
-    return _Concept(term.names, phrases, term.definition, frozenset({term.name}), term.under)
+    return _Concept(term.names, term.descriptions, phrases, term.definition, frozenset({term.name}), term.under)
 
 
 def _target(known: Known) -> _Concept:
     """A data set's target with all terms that are called so."""
     return _Concept(
-        known.names, (*known.phrases, *(_related(known.terms[0]) if known.terms else ())), known.definition,
+        known.names, known.descriptions, (*known.phrases, *(_related(known.terms[0]) if known.terms else ())),
+        known.definition,
         frozenset(term.name for term in known.terms), frozenset(name for term in known.terms for name in term.under),
     )
 
@@ -149,8 +170,9 @@ def _related(term: Term) -> tuple[str, ...]:
 
 def _wording(concept: _Concept, rng: np.random.Generator) -> str:
     kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
-    name = pick(concept.names, rng)
-    if kind == "name" and rng.random() < BARE_NAMES:
+    described = kind == "description" and concept.descriptions
+    name = pick(concept.descriptions if described else concept.names, rng)
+    if kind in ("name", "description") and rng.random() < BARE_NAMES:
         return name
     definition = some_phrases(concept.phrases, rng) if len(concept.phrases) > 1 else concept.definition
     if kind != "name" and concept.definition and rng.random() < 0.2:

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from zeusseg.case import Case, Target
 from zeusseg.inference.mirror import mirror_words
 from zeusseg.inference.slices import SliceStack, Slicing, stack_masks, stack_slices
-from zeusseg.instruct.absent import absent_text
+from zeusseg.instruct.absent import absent_name, absent_text
 from zeusseg.instruct.knowledge import known_targets
 from zeusseg.instruct.rewording import findings_of, reword, without_findings
 from zeusseg.lexicon import Lexicon
@@ -168,7 +168,9 @@ class SampleStream(Dataset[dict[str, object]]):
         written = [mirror_words(text) if look.mirrored else text for text in texts]
         findings = findings_of(written[0], self.targets[chosen[0]])
         texts = [reword(text, self.targets[t], rng, self.known[t]) for text, t in zip(written, chosen, strict=True)]
-        texts += [query.text(self.known, findings, rng) for query in turned]
+        texts += [
+            query.text(self.known, absent_name(self.targets, rng, self.lexicon), findings, rng) for query in turned
+        ]
         absent = self.fit.absent_targets + self.fit.turned_queries - len(turned)
         texts += [absent_text(self.targets, rng, written[0], self.lexicon) for _ in range(absent)]
         empty = masks.new_zeros(absent, *masks.shape[1:])

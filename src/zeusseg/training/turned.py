@@ -15,10 +15,14 @@ from zeusseg.datasets.instances import Instance, Instances, find_instances
 from zeusseg.inference.slices import Slicing, stack_masks
 from zeusseg.instruct.attributes import Attributes, is_held_out
 from zeusseg.instruct.knowledge import Known
+from zeusseg.instruct.moulds import pick
+from zeusseg.instruct.rewording import name_of
 from zeusseg.instruct.turned import attribute_text, contrast_text, negated_text
 
 Attribute = Literal["side", "size", "signal"]
-KINDS = {"attributes": 0.7, "negated": 0.15, "contrast": 0.15}
+KINDS = {"attributes": 0.4, "negated": 0.3, "contrast": 0.3}
+# Of the contrasts, so many set a target against what is not in the image, the one or the other way round.
+AGAINST_ABSENT = 0.4
 # How often the attributes are those of a piece in the slice; else they are drawn freely and may fit nothing at all.
 FITTING = 0.7
 ATTRIBUTES_AT_ONCE = (0.5, 0.35, 0.15)
@@ -39,8 +43,9 @@ class Pieces:
 class Turned:
     """One such query about the target number `target`.
 
-    negated: its mask is empty; contrast: it is the target's, and `other` is only named; attributes: it is that of the
-    target's `pieces`, none where `wanted` fits nothing.
+    negated: its mask is empty; contrast: it is the target's, and `other` (-1: something that is not there) is only
+    named; instead: its mask is empty, since something that is not there is asked for in its place; attributes: it is
+    that of the target's `pieces`, none where `wanted` fits nothing.
     """
 
     kind: str
@@ -57,16 +62,19 @@ class Turned:
         """The mask (row, column) uint8, of the target's `whole` one in this slice."""
         if self.kind == "contrast":
             return whole
-        if self.kind == "negated" or pieces is None:
+        if self.kind in ("negated", "instead") or pieces is None:
             return torch.zeros_like(whole)
         return torch.isin(pieces.numbers[self.target, plane], torch.tensor(self.pieces, dtype=torch.uint8)).to(whole)
 
-    def text(self, known: Sequence[Known], findings: str, rng: np.random.Generator) -> str:
-        """An instruction that asks this; `findings` follow about every other time."""
+    def text(self, known: Sequence[Known], absent: str, findings: str, rng: np.random.Generator) -> str:
+        """An instruction that asks this; `absent` names what is not there, `findings` follow about every other time."""
         if self.kind == "negated":
             return negated_text(known[self.target], findings, rng)
+        if self.kind == "instead":
+            return contrast_text(absent, name_of(known[self.target], rng), findings, rng)
         if self.kind == "contrast":
-            return contrast_text(known[self.target], known[self.other], findings, rng)
+            other = absent if self.other < 0 else name_of(known[self.other], rng)
+            return contrast_text(name_of(known[self.target], rng), other, findings, rng)
         return attribute_text(known[self.target], self.wanted, findings, rng)
 
 
@@ -93,7 +101,7 @@ def draw_turned(
     possible = {
         "attributes": bool(attributes) and pieces is not None and any(i.each for i in pieces.instances),
         "negated": bool(present_targets),
-        "contrast": bool(present_targets) and targets > 1,
+        "contrast": bool(present_targets),
     }
     shares = np.array([share * possible[kind] for kind, share in KINDS.items()])
     if not shares.any():
@@ -102,8 +110,10 @@ def draw_turned(
     if kind == "attributes" and pieces is not None:
         return _draw_attributes(pieces, plane, modalities, attributes, rng, mirrored=mirrored, hold_out=hold_out)
     target = int(rng.choice(present_targets))
-    other = int(rng.choice([t for t in range(targets) if t != target])) if kind == "contrast" else -1
-    return Turned(kind, target, other)
+    others = [t for t in range(targets) if t != target]
+    if kind == "negated" or (others and rng.random() >= AGAINST_ABSENT):
+        return Turned(kind, target, -1 if kind == "negated" else int(rng.choice(others)))
+    return Turned(pick(("contrast", "instead"), rng), target)
 
 
 def _draw_attributes(

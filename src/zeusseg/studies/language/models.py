@@ -17,6 +17,7 @@ from zeusseg.case import Case, Mask
 from zeusseg.errors import BadInputError, UsageError, ZeusError
 from zeusseg.inference.load import LoadedModel, load_model
 from zeusseg.inference.segment import segment
+from zeusseg.inference.singled_out import single_out
 
 EXPECTED = "expected a run folder that `zeusseg train` wrote, or FILE.py:FUNCTION"
 
@@ -58,7 +59,8 @@ class RunModel:
 
     def answer(self, case: Case, texts: Sequence[str], *, check: Collection[str] = ()) -> list[Answer]:
         keys = {f"text {number}": text for number, text in enumerate(texts)}
-        found = segment(self.loaded, case, keys, device=self.device)
+        found, _ = single_out(self.loaded, case, keys, segment(self.loaded, case, keys, device=self.device),
+                              device=self.device)
         checked = {key: text for key, text in keys.items() if text in check}
         conflicts = self._conflicts(case, checked) if checked else {}
         return [Answer(found[key].mask, found[key].presence, conflicts.get(key, ())) for key in keys]
