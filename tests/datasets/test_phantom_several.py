@@ -139,7 +139,17 @@ def test_a_written_set_holds_them(tmp_path: Path) -> None:
     write_phantoms(tmp_path, 3, seed=1, modalities=["t1", "t1ce"], several=True, **SMALL)
     for text in (tmp_path / "truth.jsonl").read_text().splitlines():
         line = json.loads(text)
-        made = make_phantom(line["seed"], modalities=["t1", "t1ce"], several=True, **SMALL)
-        assert line["truth"]["t1ce"]["count"] in (2, 3, 4)
+        count = line["truth"]["t1ce"]["count"]
+        assert count in (0, 2, 3, 4)
+        lesions = None if count else 0
+        made = make_phantom(line["seed"], lesions=lesions, modalities=["t1", "t1ce"], several=count > 0, **SMALL)
         read = load_dataset(tmp_path).read(line["case"])
         np.testing.assert_array_equal(read.labels.array, made.case.labels.array)
+
+
+def test_a_data_set_of_several_lesions_has_patients_with_none(tmp_path):
+    write_phantoms(tmp_path / "set", 20, 1, modalities=["t1"], several=True, **SMALL)
+    dataset = load_dataset(tmp_path / "set")
+    lesion = next(target for target in dataset.targets if target.name == "lesion")
+    free = [case_id for case_id in dataset.case_ids if not dataset.read(case_id).mask(lesion).any()]
+    assert 1 <= len(free) <= 10

@@ -76,7 +76,8 @@ def phantoms(
     seed: Annotated[int, typer.Option(help="Another seed gives other patients.")] = 0,
     region: Annotated[str, typer.Option(help="brain or abdomen.")] = "brain",
     several: Annotated[
-        bool, typer.Option("--several", help="Brains with two to four lesions that side, size or signal tells apart.")
+        bool,
+        typer.Option("--several", help="Brains with none or two to four lesions, told apart by side, size or signal."),
     ] = False,
     randomise: Annotated[bool, typer.Option("--randomise", help="Vary contrast, resolution and noise widely.")] = False,
 ) -> None:

@@ -43,6 +43,8 @@ USUAL_MODALITIES: dict[str, tuple[str, ...]] = {"brain": ("t1", "t1ce", "t2", "f
 SPACING_MM: dict[str, tuple[float, float, float]] = {"brain": (2.0, 2.0, 5.0), "abdomen": (3.6, 3.6, 6.0)}
 SPLITS: Mapping[str, float] = MappingProxyType({"train": 0.75, "val": 0.1, "test": 0.15})
 # What lesions are compared with when a modality's truth is stated.
+# Of data sets with several lesions, so many patients have none: a model must not find one by being asked.
+LESION_FREE = 0.2
 HEALTHY = {"brain": ("grey matter", "white matter", "deep grey matter"), "abdomen": ("liver",)}
 
 
@@ -144,7 +146,7 @@ def write_phantoms(
     `out`/CASE/{MODALITY,labels}.nii.gz, targets.yaml, splits.json, and truth.jsonl with what each modality truly
     shows. The regions take turns; a modality that a region does not have is left out there. `missing` is the share of
     patients that lack some of their modalities (never all). `several`: brains with two to four lesions that side, size
-    or enhancement tells apart. Raises `UsageError` as `make_phantom` does.
+    or enhancement tells apart, and every fifth or so without any. Raises `UsageError` as `make_phantom` does.
     """
 
     def write_one(index: int) -> dict[str, Any]:
@@ -157,7 +159,10 @@ def write_phantoms(
             kept = set(rng.choice(len(wanted), rng.integers(1, len(wanted)), replace=False).tolist())
             wanted = [name for place, name in enumerate(wanted) if place in kept]
         body = int(rng.integers(2**31))  # two data sets of different seeds share no patient
-        phantom = make_phantom(body, region, None, wanted, randomise, shape, spacing_mm, several=several)
+        free = several and rng.uniform() < LESION_FREE
+        phantom = make_phantom(
+            body, region, 0 if free else None, wanted, randomise, shape, spacing_mm, several=several and not free
+        )
         case_id = f"{region}_{index:04d}"
         write_case(out / case_id, replace(phantom, case=replace(phantom.case, id=case_id, patient=case_id)))
         shown = {name: truth.to_json() for name, truth in phantom.truth.items()}
