@@ -9,7 +9,7 @@ from torch.nn import functional
 from zeusseg.case import Target
 from zeusseg.lexicon import Lexicon, shipped_lexicon
 from zeusseg.models.text import SubwordTextEncoder, TextTokens
-from zeusseg.training.lexicon import NONSENSE, TEMPERATURE, VIEWS, LexiconTask, learn_lexicon
+from zeusseg.training.lexicon import NONSENSE, OPPOSED, TEMPERATURE, VIEWS, LexiconTask, learn_lexicon
 
 TARGETS = (
     Target("RV", (1,), ("right ventricle",), "the crescent of blood at the front"),
@@ -39,6 +39,15 @@ def test_a_target_is_worded_in_the_lexicons_names_and_in_the_data_sets_definitio
     assert "crescent of blood at the front" in said
     assert "right ventricle" in {name for concept in task.of_targets for name in concept.terms}
     assert "right ventricle" not in {name for concept in task.others for name in concept.terms}
+
+
+def test_contrasts_come_in_pairs_that_only_the_order_of_names_tells_apart():
+    texts, meanings, _ = LexiconTask(TARGETS).draw(0)
+    pairs = [
+        (one, other) for i, one in enumerate(texts) for j, other in enumerate(texts)
+        if i < j and one != other and sorted(one.split()) == sorted(other.split()) and meanings[i] != meanings[j]
+    ]
+    assert len(pairs) >= OPPOSED // 2  # of some the words differ by a full stop or a comma beside a name
 
 
 def test_part_and_whole_are_neither_alike_nor_pushed_apart():

@@ -45,9 +45,9 @@ def test_a_sample_follows_from_its_number_alone(stream):
 def test_shapes_and_absent_targets(stream):
     sample = stream[0]
     assert sample["images"].shape == (3, 3, 32, 32)
-    assert sample["masks"].shape == (5, 32, 32)  # two targets, a query that turns one of them, two absent ones
-    assert len(sample["texts"]) == 5
-    assert not sample["masks"][[1, 3, 4]].any()  # the cyst is nowhere, and the last two targets are made up
+    assert sample["masks"].shape == (6, 32, 32)  # two targets, two queries that turn one of them, two absent ones
+    assert len(sample["texts"]) == 6
+    assert not sample["masks"][[1, 4, 5]].any()  # the cyst is nowhere, and the last two targets are made up
 
 
 def test_right_words_go_with_masks_and_absent_words_with_none(stream):

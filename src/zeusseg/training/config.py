@@ -68,7 +68,7 @@ class FitConfig(Part):
     modality_dropout: float = Field(default=0.5, ge=0, le=1)
     foreground: float = Field(default=0.6, ge=0, le=1)
     absent_targets: int = Field(default=2, ge=0)
-    turned_queries: int = Field(default=1, ge=0)
+    turned_queries: int = Field(default=2, ge=0)
     attributes: tuple[Literal["side", "size", "signal"], ...] = ()
     hold_out: bool = False
     mirror: bool = True

@@ -31,6 +31,8 @@ TERMS, NONSENSE = 24, 6
 KINDS = {"name": 0.35, "description": 0.3, "definition": 0.2, "name and definition": 0.15}
 BARE_NAMES = 0.3
 CONTRASTED = 0.25
+# Pairs of contrasts in a batch that differ in the order of their two names alone.
+OPPOSED = 8
 # Sets of attributes in a batch, each a meaning of its own.
 ATTRIBUTED = 6
 LEARNING_RATE = 2e-3
@@ -69,18 +71,38 @@ class LexiconTask:
         order = rng.permutation(len(self.others))[:TERMS]
         concepts = [*self.of_targets, *(self.others[int(i)] for i in order)]
         texts = [self._wording(concept, concepts, rng) for concept in concepts for _ in range(VIEWS)]
-        near = [[_overlap(a, b) for b in concepts] for a in concepts]
-        unsure = torch.tensor(near).repeat_interleave(VIEWS, 0).repeat_interleave(VIEWS, 1)
         texts += [denial(pick(target.names, rng), rng) for target in self.of_targets for _ in range(VIEWS)]
+        meanings = [i for i in range(len(texts) // VIEWS) for _ in range(VIEWS)]
+        for one, other in self._opposed(concepts, rng):
+            # The same words but for the order of the names: nothing else tells the two apart.
+            names, form = (pick(one.names, rng), pick(other.names, rng)), int(rng.integers(2**31))
+            texts += [contrast(*order, np.random.default_rng(form)) for order in (names, names[::-1])]
+            meanings += [concepts.index(one), concepts.index(other)]
         for wanted in _attributes(rng):
+            meanings += [max(meanings) + 1] * VIEWS
             named = pick(self.of_targets or concepts, rng)
             texts += [sentence("name", phrase(pick(named.names, rng), wanted, rng), "", rng) for _ in range(VIEWS)]
-        meanings = [i for i in range(len(texts) // VIEWS) for _ in range(VIEWS)]
         texts += [absent_text(self.targets, rng, "", self.lexicon) for _ in range(NONSENSE)]
         meanings += [-1 - i for i in range(NONSENSE)]
-        apart = torch.zeros(len(texts), len(texts), dtype=torch.bool)
-        apart[: len(unsure), : len(unsure)] = unsure
-        return texts, torch.tensor(meanings), apart
+        # What is said of a concept is unsure beside what is said of another one that it overlaps.
+        number = torch.tensor([meaning if 0 <= meaning < len(concepts) else len(concepts) for meaning in meanings])
+        near = torch.zeros(len(concepts) + 1, len(concepts) + 1, dtype=torch.bool)
+        near[:-1, :-1] = torch.tensor([[_overlap(a, b) for b in concepts] for a in concepts])
+        return texts, torch.tensor(meanings), near[number][:, number]
+
+    def _opposed(
+        self, concepts: Sequence[_Concept], rng: np.random.Generator
+    ) -> list[tuple[_Concept, _Concept]]:
+        """Pairs of different things that do not overlap: targets among each other where there are several, else a
+        target and anything; and anything with anything."""
+        found = []
+        for place in range(OPPOSED):
+            first = self.of_targets if place % 2 == 0 and self.of_targets else concepts
+            one = pick(first, rng)
+            second = self.of_targets if place % 4 == 0 and len(self.of_targets) > 1 else concepts
+            others = [concept for concept in second if concept is not one and not _overlap(concept, one)]
+            found += [(one, pick(others, rng))] if others else []
+        return found
 
     def _wording(self, concept: _Concept, concepts: Sequence[_Concept], rng: np.random.Generator) -> str:
         """The concept in other words, or as what is meant in place of another one: of a target, another target as
