@@ -85,10 +85,10 @@ class LexiconTask:
         texts += [absent_text(self.targets, rng, "", self.lexicon) for _ in range(NONSENSE)]
         meanings += [-1 - i for i in range(NONSENSE)]
         # What is said of a concept is unsure beside what is said of another one that it overlaps.
-        number = torch.tensor([meaning if 0 <= meaning < len(concepts) else len(concepts) for meaning in meanings])
+        places = torch.tensor([meaning if 0 <= meaning < len(concepts) else len(concepts) for meaning in meanings])
         near = torch.zeros(len(concepts) + 1, len(concepts) + 1, dtype=torch.bool)
         near[:-1, :-1] = torch.tensor([[_overlap(a, b) for b in concepts] for a in concepts])
-        return texts, torch.tensor(meanings), near[number][:, number]
+        return texts, torch.tensor(meanings), near[places][:, places]
 
     def _opposed(
         self, concepts: Sequence[_Concept], rng: np.random.Generator
