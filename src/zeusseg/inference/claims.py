@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 from zeusseg.case import Target, find_target
 from zeusseg.instruct import patterns
+from zeusseg.instruct.apart import is_abnormal
+from zeusseg.instruct.attributes import Attributes, attributes_in
 from zeusseg.instruct.knowledge import Known, known_targets
 from zeusseg.instruct.rewording import findings_of
 from zeusseg.instruct.signals import signal_of
@@ -90,23 +92,22 @@ def claims_of(key: str, text: str, targets: Sequence[Target], modalities: Sequen
     return Claims(told, tuple(query for query in ((plain,), names) if any(query)))
 
 
-def named_targets(text: str, targets: Sequence[Target]) -> tuple[list[Target], str]:
-    """Those of the `targets` that a text names, and the text without its findings and without what defines them."""
+def singled_out_by(
+    text: str, targets: Sequence[Target], modalities: Sequence[str]
+) -> tuple[Target, Attributes] | None:
+    """The one lesion (of any kind) that a text names, and what it says of its side, size and signal; None where it
+    says nothing of them, names several targets, or names healthy anatomy. Findings and definitions do not count."""
     findings = findings_of(text)
     words = text[: text.rindex(findings)] if findings else text
     known = known_targets(tuple(targets))
     for definition in _definitions(known):
         words = re.sub(rf"(?<!\w){re.escape(definition)}(?!\w)", " ", words, flags=re.IGNORECASE)
-    return [t for t, k in zip(targets, known, strict=True) if _names([k]).search(words)], words
-
-
-def without_names(text: str, targets: Sequence[Target]) -> str:
-    """A text without the names of these targets.
-
-    >>> without_names("the smaller lesion on the left", [Target("lesion", (1,))])
-    'the smaller   on the left'
-    """
-    return _names(known_targets(tuple(targets))).sub(" ", text)
+    named = [(t, k) for t, k in zip(targets, known, strict=True) if _names([k]).search(words)]
+    if len(named) != 1 or not is_abnormal(named[0][0]):
+        return None
+    target, called = named[0]
+    wanted = attributes_in(_names([called]).sub(" ", words), modalities)
+    return None if wanted == Attributes() else (target, wanted)
 
 
 def without_attributes(text: str, names: re.Pattern[str]) -> str:

@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from zeusseg.case import Case, Target
+from zeusseg.case import Case
 from zeusseg.datasets.instances import Instances, instances_of
-from zeusseg.inference.claims import named_targets, without_names
+from zeusseg.inference.claims import singled_out_by
 from zeusseg.inference.load import LoadedModel
 from zeusseg.inference.segment import SegmentedTarget, segment
 from zeusseg.inference.store import FeatureStore
-from zeusseg.instruct.apart import is_abnormal
-from zeusseg.instruct.attributes import Attributes, attributes_in
+from zeusseg.instruct.attributes import Attributes
 from zeusseg.instruct.signals import signal_of
 
 
@@ -43,7 +42,8 @@ def single_out(
     sides), the model's own answer stays. Anatomy is on its side by nature: it is never chosen among.
     Raises what `segment` raises.
     """
-    asked = {key: found for key, text in texts.items() if (found := _asked_for(loaded, case, text)) is not None}
+    told_of = {key: singled_out_by(text, loaded.targets, tuple(case.images)) for key, text in texts.items()}
+    asked = {key: found for key, found in told_of.items() if found is not None}
     answers = dict(segmented)
     told: dict[str, SingledOut] = {}
     if not asked:
@@ -58,15 +58,6 @@ def single_out(
         told[key] = SingledOut(_said(wanted), len(pieces[target.name].each), len(meant))
         answers[key] = _chosen(by_name[target.name], pieces[target.name], meant, told[key].said)
     return answers, told
-
-
-def _asked_for(loaded: LoadedModel, case: Case, text: str) -> tuple[Target, Attributes] | None:
-    """The one lesion that a text names, and what it says of it; None where it says nothing that singles out."""
-    named, words = named_targets(text, loaded.targets)
-    if len(named) != 1 or not is_abnormal(named[0]):
-        return None
-    wanted = attributes_in(without_names(words, named), tuple(case.images))
-    return None if wanted == Attributes() else (named[0], wanted)
 
 
 def _meant(pieces: Instances, wanted: Attributes) -> tuple[int, ...] | None:
