@@ -154,7 +154,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the rates are written (JSON).")],
     pretrained: Annotated[str | None, typer.Option(help="A frozen encoder beside: a folder or hub id.")] = None,
     seed: int = 0,
-    steps: Annotated[int, typer.Option(help="Steps of 60 texts on the lexicon.")] = STEPS,
+    steps: Annotated[int, typer.Option(help="Steps of 82 texts on the lexicon.")] = STEPS,
 ) -> None:
     """Hold names, descriptions and definitions out, let encoders find their terms, and print the rates."""
     found = compare_encoders(pretrained, seed, steps)
