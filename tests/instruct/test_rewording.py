@@ -144,7 +144,7 @@ def test_an_absent_text_shares_no_content_word_with_any_target(name: str) -> Non
         (Target("MLV", (1,)), "heart cardiac mlv lv myo myocardium"),
         (Target("LVC", (1,)), "lvc lv"),
         (Target("Anterior", (1,), ("anterior hippocampus",)), "hippocampus hippocampal brain"),
-        (Target("prostate", (1,)), "PZ TZ prostate prostatic pelvis"),
+        (Target("prostate", (1,)), "peripheral transition PZ TZ prostate pelvis"),
         (Target("lungs", (1,)), "lung pulmonary chest thorax pneumonia emphysema"),
     ],
     ids=lambda value: value.name if isinstance(value, Target) else "",

@@ -42,9 +42,9 @@ MODALITIES: dict[str, tuple[str, ...]] = {
 USUAL_MODALITIES: dict[str, tuple[str, ...]] = {"brain": ("t1", "t1ce", "t2", "flair"), "abdomen": ("t1", "t2", "ct")}
 SPACING_MM: dict[str, tuple[float, float, float]] = {"brain": (2.0, 2.0, 5.0), "abdomen": (3.6, 3.6, 6.0)}
 SPLITS: Mapping[str, float] = MappingProxyType({"train": 0.75, "val": 0.1, "test": 0.15})
-# What lesions are compared with when a modality's truth is stated.
 # Of data sets with several lesions, so many patients have none: a model must not find one by being asked.
 LESION_FREE = 0.2
+# What lesions are compared with when a modality's truth is stated.
 HEALTHY = {"brain": ("grey matter", "white matter", "deep grey matter"), "abdomen": ("liver",)}
 
 

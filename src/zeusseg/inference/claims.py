@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from zeusseg.case import Target, find_target
 from zeusseg.instruct import patterns
@@ -70,13 +71,13 @@ def claims_of(key: str, text: str, targets: Sequence[Target], modalities: Sequen
     """
     target = find_target(targets, key)
     findings = findings_of(text, target)
+    known = known_targets(tuple(targets))
+    called = dict(zip(targets, known, strict=True))
     words = _T2_FLAIR.sub("FLAIR", text[: text.rindex(findings)] if findings else text)
-    known = dict(zip(targets, known_targets(tuple(targets)), strict=True))
-    for definition in _definitions(known.values() if target is None else [known[target]]):
-        words = re.sub(rf"(?<!\w){re.escape(definition)}(?!\w)", " ", words, flags=re.IGNORECASE)
-    meant = [target] if target is not None else [t for t in targets if _names([known[t]]).search(words)]
-    own = _names([known[t] for t in meant])
-    bare = _names(known.values()).sub(lambda found: SEEN if own.fullmatch(found[0]) else BESIDE, words)
+    words = _undefined(words, known if target is None else (called[target],))
+    meant = [target] if target is not None else _named_in(words, called)
+    own = _names(tuple(called[t] for t in meant))
+    bare = _names(known).sub(lambda found: SEEN if own.fullmatch(found[0]) else BESIDE, words)
     bare = _BESIDE_SOMETHING.sub("next to ", bare)
     here = {signal_of(modality).name for modality in modalities}
     spoken_of = [modality for modality in SPOKEN_OF if signal_of(modality).name not in here]
@@ -98,16 +99,14 @@ def singled_out_by(
     """The one lesion (of any kind) that a text names, and what it says of its side, size and signal; None where it
     says nothing of them, names several targets, or names healthy anatomy. Findings and definitions do not count."""
     findings = findings_of(text)
-    words = text[: text.rindex(findings)] if findings else text
     known = known_targets(tuple(targets))
-    for definition in _definitions(known):
-        words = re.sub(rf"(?<!\w){re.escape(definition)}(?!\w)", " ", words, flags=re.IGNORECASE)
-    named = [(t, k) for t, k in zip(targets, known, strict=True) if _names([k]).search(words)]
-    if len(named) != 1 or not is_abnormal(named[0][0]):
+    called = dict(zip(targets, known, strict=True))
+    words = _undefined(text[: text.rindex(findings)] if findings else text, known)
+    named = _named_in(words, called)
+    if len(named) != 1 or not is_abnormal(named[0]):
         return None
-    target, called = named[0]
-    wanted = attributes_in(_names([called]).sub(" ", words), modalities)
-    return None if wanted == Attributes() else (target, wanted)
+    wanted = attributes_in(_names((called[named[0]],)).sub(" ", words), modalities)
+    return None if wanted == Attributes() else (named[0], wanted)
 
 
 def without_attributes(text: str, names: re.Pattern[str]) -> str:
@@ -130,16 +129,31 @@ def without_attributes(text: str, names: re.Pattern[str]) -> str:
     return plain if re.search(r"\w", plain) else ""
 
 
-def _definitions(known: Iterable[Known]) -> list[str]:
+def _named_in(words: str, called: Mapping[Target, Known]) -> list[Target]:
+    return [target for target, known in called.items() if _names((known,)).search(words)]
+
+
+def _undefined(words: str, known: tuple[Known, ...]) -> str:
+    """A text without what defines or describes these targets."""
+    for definition in _definitions(known):
+        words = definition.sub(" ", words)
+    return words
+
+
+# Texts are read by the hundred, of the same few targets, whose hundreds of phrases are compiled once.
+@lru_cache(maxsize=64)
+def _definitions(known: tuple[Known, ...]) -> tuple[re.Pattern[str], ...]:
     """Whole definitions and descriptions, and clauses as rewording may have kept them; the longest first."""
     whole = {part.rstrip(". ") for k in known for part in (k.definition, *k.phrases, *k.descriptions)}
     clauses = {clause for definition in whole for clause in re.split(r"[.;:]\s", definition)}
     # Anyone might say "dark" of anything.
     clauses = {clause for clause in clauses if len(clause.split()) >= LEAST_WORDS_OF_A_CLAUSE}
-    return sorted((whole | clauses) - {""}, key=len, reverse=True)
+    longest_first = sorted((whole | clauses) - {""}, key=len, reverse=True)
+    return tuple(re.compile(rf"(?<!\w){re.escape(text)}(?!\w)", re.IGNORECASE) for text in longest_first)
 
 
-def _names(known: Iterable[Known]) -> re.Pattern[str]:
+@lru_cache(maxsize=64)
+def _names(known: tuple[Known, ...]) -> re.Pattern[str]:
     """Any name of these targets as whole words; nothing where there is none."""
     names = sorted({name for k in known for name in k.names}, key=len, reverse=True)
     if not names:

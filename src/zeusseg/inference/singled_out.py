@@ -42,8 +42,11 @@ def single_out(
     sides), the model's own answer stays. Anatomy is on its side by nature: it is never chosen among.
     Raises what `segment` raises.
     """
-    told_of = {key: singled_out_by(text, loaded.targets, tuple(case.images)) for key, text in texts.items()}
-    asked = {key: found for key, found in told_of.items() if found is not None}
+    modalities = tuple(case.images)
+    asked = {
+        key: found for key, text in texts.items()
+        if (found := singled_out_by(text, loaded.targets, modalities)) is not None
+    }
     answers = dict(segmented)
     told: dict[str, SingledOut] = {}
     if not asked:
@@ -70,7 +73,7 @@ def _meant(pieces: Instances, wanted: Attributes) -> tuple[int, ...] | None:
 
 
 def _chosen(found: SegmentedTarget, pieces: Instances, meant: tuple[int, ...], said: str) -> SegmentedTarget:
-    kept = np.isin(pieces.numbers, meant) if meant else np.zeros(pieces.numbers.shape, dtype=bool)
+    kept = np.isin(pieces.numbers, meant)
     probability = np.where(kept, found.probability, np.float32(0))
     reason = None if meant else f"nothing of what the model finds by the name alone is {said}: see conflicts"
     return replace(found, probability=probability, empty_reason=reason)

@@ -25,8 +25,8 @@ GENERAL = "findings"
 class Apart:
     """What denotes nothing in the targets: `terms`; and `forbidden`, the content words that would touch them.
 
-    By a term's name, `names` are those of its names, `descriptions` those of its descriptions, and `phrases` those of
-    its definition, that hold no such word.
+    By a term's name, `names` are those of its names, and `phrases` those of its definition, that hold no such word;
+    `descriptions` those of its descriptions that hold no such word and none of the names of the targets' parts.
     """
 
     terms: tuple[Term, ...]
@@ -74,13 +74,18 @@ def _apart_from(targets: tuple[Target, ...], lexicon: Lexicon) -> Apart:
             kept.append(term)
             allowed[term.name] = free
     forbidden = own_words | whole_words
+    # A description takes the place of a name, and names of parts of the targets are not said either.
+    parts = [name for term in terms if not narrow.isdisjoint(term.part_of) for name in term.names]
+    part_words = frozenset(word for name in parts for word in content_words(name))
 
-    def free_of(texts: Callable[[Term], tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        return {t.name: tuple(said for said in texts(t) if forbidden.isdisjoint(content_words(said))) for t in kept}
+    def free_of(words: frozenset[str], texts: Callable[[Term], tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return {t.name: tuple(said for said in texts(t) if words.isdisjoint(content_words(said))) for t in kept}
 
-    return Apart(tuple(kept), forbidden, allowed, free_of(lambda term: term.descriptions), free_of(phrases_of))
+    descriptions = free_of(forbidden | part_words, lambda term: term.descriptions)
+    return Apart(tuple(kept), forbidden, allowed, descriptions, free_of(forbidden, phrases_of))
 
 
+@lru_cache(maxsize=256)
 def is_abnormal(target: Target, lexicon: Lexicon | None = None) -> bool:
     """Whether a target is a lesion of some kind, by what its names mention."""
     mentioned = _mentioned((target.name, *target.synonyms), (lexicon or shipped_lexicon()).terms)

@@ -100,7 +100,7 @@ class LexiconTask:
             first = self.of_targets if place % 2 == 0 and self.of_targets else concepts
             one = pick(first, rng)
             second = self.of_targets if place % 4 == 0 and len(self.of_targets) > 1 else concepts
-            others = [concept for concept in second if concept is not one and not _overlap(concept, one)]
+            others = _apart(one, second)
             found += [(one, pick(others, rng))] if others else []
         return found
 
@@ -109,9 +109,7 @@ class LexiconTask:
         often as not."""
         if rng.random() < CONTRASTED:
             targets = self.of_targets if concept in self.of_targets and rng.random() < 0.5 else []
-            others = [c for c in targets if c is not concept] or [
-                c for c in concepts if c is not concept and not _overlap(c, concept)
-            ]
+            others = [c for c in targets if c is not concept] or _apart(concept, concepts)
             if others:
                 return contrast(pick(concept.names, rng), pick(pick(others, rng).names, rng), rng)
         return _wording(concept, rng)
@@ -169,6 +167,11 @@ def _attributes(rng: np.random.Generator) -> list[Attributes]:
 def _overlap(one: _Concept, other: _Concept) -> bool:
     """Whether one of two things is part or kind of the other."""
     return bool(one.terms & other.under or other.terms & one.under)
+
+
+def _apart(one: _Concept, others: Sequence[_Concept]) -> list[_Concept]:
+    """Those of the others that it is neither the same as, nor part or kind of, nor they of it."""
+    return [other for other in others if other is not one and not _overlap(other, one)]
 
 
 def _concept(term: Term) -> _Concept:
