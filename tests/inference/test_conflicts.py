@@ -66,6 +66,15 @@ def test_a_mask_emptied_by_a_wrong_side_is_told_with_the_side_that_the_name_alon
     assert asked == ["lesion"]
 
 
+def test_a_name_that_was_answered_before_is_not_asked_again(model):
+    asked = model()
+    (conflict,) = find_conflicts(
+        Loaded(), case_with(RIGHT), {"lesion": "the lesion on the left"}, by_name={"lesion": found(RIGHT)}
+    )["lesion"]
+    assert (conflict.said, conflict.seen) == ("left", "right")
+    assert asked == []
+
+
 def test_a_mask_that_obeys_a_wrong_side_is_flagged_all_the_same(model):
     model(lesion=RIGHT)
     (conflict,) = find_conflicts(

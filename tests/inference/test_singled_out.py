@@ -31,8 +31,8 @@ def choose(monkeypatch):
             singled_out, "segment", lambda loaded, case, texts, **options: {key: found(by_name) for key in texts}
         )
         case = head(flair=[(SMALL_LEFT, 180), (LARGE_RIGHT, 20)])
-        answers, told = single_out(Loaded(), case, {"text": text}, {"text": found(OWN_ANSWER)})
-        return answers["text"], told.get("text")
+        chosen = single_out(Loaded(), case, {"text": text}, {"text": found(OWN_ANSWER)})
+        return chosen.answers["text"], chosen.told.get("text")
 
     return choose
 

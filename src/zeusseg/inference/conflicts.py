@@ -52,13 +52,15 @@ class _Judged(NamedTuple):
 def find_conflicts(
     loaded: LoadedModel, case: Case, texts: Mapping[str, str], *, device: str = "cpu",
     store: FeatureStore | None = None, segmented: Mapping[str, SegmentedTarget] | None = None,
+    by_name: Mapping[str, SegmentedTarget] | None = None,
 ) -> dict[str, tuple[Conflict, ...]]:
     """The conflicts of each of `texts` (target name to instruction, as `segment` takes them); empty where none.
 
     A statement is in conflict where no piece of what the model finds by the name alone (of at least 5 % of it) agrees
     with all that it says; told is where the piece that fits it best differs. Where nothing is found, or it cannot be
     measured (sides in crops and pictures, millimetres without a spacing, a modality that the case lacks), nothing is in
-    conflict. `segmented`, the answers to the very texts, lets a conflict say that these found nothing. Only texts that
+    conflict. `segmented`, the answers to the very texts, lets a conflict say that these found nothing; names that
+    `by_name` holds the answers to are not asked again. Only texts that
     state something cost a second pass. Raises what `segment` raises.
     """
     claims = {key: claims_of(key, text, loaded.targets, tuple(case.images)) for key, text in texts.items()}
@@ -66,7 +68,9 @@ def find_conflicts(
     found: dict[str, tuple[Conflict, ...]] = dict.fromkeys(texts, ())
     if not queries:
         return found
-    answers = segment(loaded, case, {query: query for query in queries}, device=device, store=store)
+    answers = dict(by_name or {})
+    unasked = {query: query for query in queries if query not in answers}
+    answers |= segment(loaded, case, unasked, device=device, store=store) if unasked else {}
     view = None
     for key, claim in claims.items():
         mask = _by_name(claim, answers) if claim.told else None

@@ -173,23 +173,25 @@ def _predict_case(
     case = source.read(case_id, labels=False)
     texts = {line.target: line.text for line in lines}
     segmented = segment(loaded, case, texts, device=device, store=store, clicks=clicks)
-    conflicts = find_conflicts(loaded, case, texts, device=device, store=store, segmented=segmented)
     # A click says which piece is meant better than words do.
     unclicked = {target: words for target, words in texts.items() if target not in clicks}
-    segmented, told = single_out(loaded, case, unclicked, segmented, device=device, store=store)
+    chosen = single_out(loaded, case, unclicked, segmented, device=device, store=store)
+    conflicts = find_conflicts(
+        loaded, case, texts, device=device, store=store, segmented=segmented, by_name=chosen.by_name
+    )
     folder = out / case_id
     entries: dict[str, Any] = {}
     for line in lines:
-        found = segmented[line.target]
+        found = chosen.answers[line.target]
         file = write_mask(folder / target_file_name(line.target), found.mask, case.reference)
         entries[line.target] = entry(
-            line, found, conflicts[line.target], told.get(line.target), file, clicks.get(line.target)
+            line, found, conflicts[line.target], chosen.told.get(line.target), file, clicks.get(line.target)
         )
         if extras.probabilities:
             stem = folder / f"{target_file_name(line.target)}{PROBABILITY}"
             write_probability(stem, found.probability, case.reference)
     if extras.multilabel:
-        labels = multilabel_map(segmented, loaded.targets)
+        labels = multilabel_map(chosen.answers, loaded.targets)
         write_volume(folder / f"labels{_suffix(case.reference)}", labels, case.reference, labels.dtype)
     # Written last: a case whose record is there is complete.
     write_record(folder, loaded, case, entries, key, time.monotonic() - started)

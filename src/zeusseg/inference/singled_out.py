@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,16 +31,24 @@ class SingledOut:
     kept: int
 
 
+class Chosen(NamedTuple):
+    """The `answers` to all texts, how those were chosen that were, and what names alone were answered with."""
+
+    answers: dict[str, SegmentedTarget]
+    told: dict[str, SingledOut]
+    by_name: dict[str, SegmentedTarget]
+
+
 def single_out(
     loaded: LoadedModel, case: Case, texts: Mapping[str, str], segmented: Mapping[str, SegmentedTarget], *,
     device: str = "cpu", store: FeatureStore | None = None,
-) -> tuple[dict[str, SegmentedTarget], dict[str, SingledOut]]:
+) -> Chosen:
     """`segmented`, the answers to `texts` (target name to instruction), with the pieces that the words single out.
 
     Done for texts that name one target, a lesion of some kind, and state a side, a size among several, or a signal of
-    it as `instruct.attributes` words them; the second result tells of those. The mask is then that of the pieces that
-    fit, and empty where none does; where that cannot be told (one lesion is neither small nor large, a crop has no
-    sides), the model's own answer stays. Anatomy is on its side by nature: it is never chosen among.
+    it as `instruct.attributes` words them. The mask is then that of the pieces that fit, and empty where none does;
+    where that cannot be told (one lesion is neither small nor large, a crop has no sides), the model's own answer
+    stays. Anatomy is on its side by nature: it is never chosen among.
     Raises what `segment` raises.
     """
     modalities = tuple(case.images)
@@ -50,7 +59,7 @@ def single_out(
     answers = dict(segmented)
     told: dict[str, SingledOut] = {}
     if not asked:
-        return answers, told
+        return Chosen(answers, told, {})
     names = {target.name: target.name for target, _ in asked.values()}
     by_name = segment(loaded, case, names, device=device, store=store)
     pieces = {name: instances_of(by_name[name].mask, case) for name in names}
@@ -60,7 +69,7 @@ def single_out(
             continue
         told[key] = SingledOut(_said(wanted), len(pieces[target.name].each), len(meant))
         answers[key] = _chosen(by_name[target.name], pieces[target.name], meant, told[key].said)
-    return answers, told
+    return Chosen(answers, told, by_name)
 
 
 def _meant(pieces: Instances, wanted: Attributes) -> tuple[int, ...] | None:

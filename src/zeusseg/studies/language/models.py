@@ -16,7 +16,7 @@ import numpy as np
 from zeusseg.case import Case, Mask
 from zeusseg.errors import BadInputError, UsageError, ZeusError
 from zeusseg.inference.load import LoadedModel, load_model
-from zeusseg.inference.segment import segment
+from zeusseg.inference.segment import SegmentedTarget, segment
 from zeusseg.inference.singled_out import single_out
 
 EXPECTED = "expected a run folder that `zeusseg train` wrote, or FILE.py:FUNCTION"
@@ -59,16 +59,18 @@ class RunModel:
 
     def answer(self, case: Case, texts: Sequence[str], *, check: Collection[str] = ()) -> list[Answer]:
         keys = {f"text {number}": text for number, text in enumerate(texts)}
-        found, _ = single_out(self.loaded, case, keys, segment(self.loaded, case, keys, device=self.device),
-                              device=self.device)
+        segmented = segment(self.loaded, case, keys, device=self.device)
+        found, _, by_name = single_out(self.loaded, case, keys, segmented, device=self.device)
         checked = {key: text for key, text in keys.items() if text in check}
-        conflicts = self._conflicts(case, checked) if checked else {}
+        conflicts = self._conflicts(case, checked, by_name) if checked else {}
         return [Answer(found[key].mask, found[key].presence, conflicts.get(key, ())) for key in keys]
 
-    def _conflicts(self, case: Case, texts: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    def _conflicts(
+        self, case: Case, texts: dict[str, str], by_name: dict[str, SegmentedTarget]
+    ) -> dict[str, tuple[str, ...]]:
         from zeusseg.inference.conflicts import find_conflicts
 
-        found = find_conflicts(self.loaded, case, texts, device=self.device)
+        found = find_conflicts(self.loaded, case, texts, device=self.device, by_name=by_name)
         return {key: tuple(conflict.text for conflict in conflicts) for key, conflicts in found.items()}
 
 
