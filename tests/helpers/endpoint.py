@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+from zeusseg.instruct.instruction import Instruction, read_instructions
 from zeusseg.instruct.language.server import ServerModel
 
 
@@ -124,3 +126,13 @@ def serve() -> Iterator[Endpoint]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def lines(path: Path) -> list[Instruction]:
+    """The instructions of a file, whenever they were made."""
+    return [replace(line, created="") for line in read_instructions(path)]
+
+
+def pictures(endpoint: Endpoint) -> list[dict[str, Any]]:
+    """What was asked with a picture."""
+    return [asked for asked in endpoint.asked if len(asked["messages"][0]["content"]) > 1]

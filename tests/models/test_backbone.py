@@ -1,3 +1,5 @@
+"""Pretrained vision encoders: what they are shown, and the maps that they make of it."""
+
 import json
 import shutil
 
@@ -5,17 +7,14 @@ import pytest
 import torch
 import transformers
 from einops import rearrange, reduce
-from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
-from helpers.encoders import MEAN, STD, VISION_KINDS, Trap, tiny_vision
-from zeusseg.errors import UsageError
+from helpers.backbones import CONVOLUTIONAL, PLAIN, load, picture, same
+from helpers.encoders import MEAN, STD, VISION_KINDS
 from zeusseg.models.backbone import Backbone, load_backbone
 from zeusseg.models.families import FAMILIES, places, vision_config
 from zeusseg.models.weights import look_up
 
-PLAIN = ("vit", "dinov2", "dinov2_registers", "dinov3", "clip", "siglip", "siglip2")
-CONVOLUTIONAL = ("resnet", "convnext", "dinov3_convnext")
 # kind: channels, strides
 SHAPES = {kind: ((32,) * 4, (14 if "dinov2" in kind else 16,) * 4) for kind in PLAIN} | {
     "sam": ((32, 32, 32, 16), (16,) * 4),
@@ -24,29 +23,7 @@ SHAPES = {kind: ((32,) * 4, (14 if "dinov2" in kind else 16,) * 4) for kind in P
 }
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    root = tmp_path_factory.mktemp("encoders")
-    return {kind: tiny_vision(kind, root / kind) for kind in VISION_KINDS}
-
-
-@pytest.fixture(autouse=True)
-def _seed():
-    torch.manual_seed(0)
-
-
-def load(folders, kind, **options):
-    return load_backbone(str(folders[kind]), **options)
-
-
-def picture(backbone, rows=2, columns=3, channels=3, batch=1):
-    """Intensities as normalised slices have them, some beyond the window; its size is counted in `multiple`s."""
-    return 2 * torch.randn(batch, channels, rows * backbone.multiple, columns * backbone.multiple)
-
-
-def same(maps, others, **tolerance):
-    for one, other in zip(maps, others, strict=True):
-        torch.testing.assert_close(one, other, **tolerance)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 @pytest.mark.parametrize("kind", VISION_KINDS)
@@ -227,22 +204,6 @@ def test_an_image_that_does_not_fit_is_refused(folders, shape):
         load(folders, "vit")(torch.zeros(shape))
 
 
-@pytest.mark.parametrize("kind", VISION_KINDS)
-def test_a_frozen_encoder_stays_as_it_is_and_what_follows_it_learns(folders, kind):
-    backbone = load(folders, kind)
-    before = {name: value.clone() for name, value in backbone.state_dict().items()}
-    image = picture(backbone, batch=2)
-    maps = backbone(image)
-    backbone.train()
-    same(backbone(image), maps, rtol=0, atol=0)
-    same(backbone.state_dict().values(), before.values(), rtol=0, atol=0)
-    assert not backbone.trains
-    assert not any(p.requires_grad for p in backbone.parameters())
-    follower = torch.nn.Conv2d(backbone.channels[0], 1, 1)
-    follower(backbone(image)[0]).sum().backward()
-    assert follower.weight.grad.abs().sum() > 0
-
-
 def test_a_random_sam_tells_images_apart(tmp_path):
     from transformers import SamVisionConfig
 
@@ -274,153 +235,6 @@ def test_random_weights_need_no_weights_repeat_and_disturb_nothing(folders, tmp_
     assert control.fingerprint == again.fingerprint
     assert control.fingerprint.startswith("random-")
     assert control.fingerprint != pretrained.fingerprint
-
-
-@pytest.mark.parametrize("kind", VISION_KINDS)
-def test_unfreezing_trains_the_last_blocks_and_nothing_else(folders, kind):
-    backbone = load(folders, kind, unfrozen_blocks=1)
-    assert backbone.trains
-    backbone.train()
-    sum(found.square().sum() for found in backbone(picture(backbone))).backward()
-    reached = {id(p) for p in backbone.parameters() if p.grad is not None}
-    assert reached == {id(p) for p in backbone.blocks[-1].parameters()}
-    assert len(backbone.trained_state()) == len(list(backbone.blocks[-1].parameters()))
-
-
-def test_the_last_block_of_a_small_vit_has_the_parameters_counted_by_hand(folders):
-    state = load(folders, "vit", unfrozen_blocks=2).trained_state()
-    # Four projections, two norms, and the two layers of the perceptron.
-    assert sum(p.numel() for p in state.values()) == 2 * (4 * (32 * 32 + 32) + 4 * 32 + 2 * 32 * 64 + 64 + 32)
-
-
-# kind: how many matrices get low-rank changes: queries and values of four blocks (SAM: one fused matrix; Swin: five)
-LORA = dict.fromkeys(PLAIN, 8) | {"sam": 4, "swin": 10}
-
-
-@pytest.mark.parametrize("kind", LORA)
-def test_lora_trains_changes_of_queries_and_values_that_start_at_nothing(folders, kind):
-    backbone = load(folders, kind, lora_rank=2)
-    image = picture(backbone)
-    same(backbone(image), load(folders, kind)(image))
-    state = backbone.trained_state()
-    assert len(state) == 2 * LORA[kind]
-    assert all(".lora_" in name and 2 in value.shape for name, value in state.items())
-    assert not [name for name in state if any(part in name for part in ("k_proj", "key", "o_proj", "out", "fc"))]
-    backbone.train()
-    sum(found.square().sum() for found in backbone(image)).backward()
-    assert {name for name, p in backbone.encoder.named_parameters() if p.grad is not None} == set(state)
-
-
-@pytest.mark.parametrize("kind", CONVOLUTIONAL)
-def test_lora_is_refused_where_there_is_no_attention(folders, kind):
-    with pytest.raises(UsageError, match="has none: train its last stages instead"):
-        load(folders, kind, lora_rank=2)
-
-
-@pytest.mark.parametrize("options", [{"lora_rank": 2}, {"unfrozen_blocks": 2}])
-def test_what_was_trained_is_kept_and_taken_back(folders, options):
-    backbone = load(folders, "siglip", **options)
-    image = picture(backbone)
-    before = backbone(image)
-    with torch.no_grad():
-        for p in backbone.parameters():
-            p.add_(0.1 * torch.randn_like(p) * p.requires_grad)
-    trained = [found.detach() for found in backbone(image)]
-    assert not torch.allclose(before[-1], trained[-1])
-    fresh = load(folders, "siglip", **options)
-    fresh.load_trained_state(backbone.trained_state())
-    same(fresh(image), trained)
-
-
-def test_what_was_trained_otherwise_is_refused(folders):
-    state = load(folders, "vit", unfrozen_blocks=1).trained_state()
-    with pytest.raises(ValueError, match="of another encoder or adaptation"):
-        load(folders, "vit", unfrozen_blocks=2).load_trained_state(state)
-
-
-@pytest.mark.parametrize("count", [-1, 5])
-def test_more_blocks_than_there_are_cannot_be_trained(folders, count):
-    with pytest.raises(UsageError, match="the encoder has 4"):
-        load(folders, "vit", unfrozen_blocks=count)
-
-
-def test_blocks_and_lora_are_not_trained_together(folders):
-    with pytest.raises(UsageError, match="not both"):
-        load(folders, "vit", unfrozen_blocks=1, lora_rank=1)
-
-
-def test_a_folder_that_is_not_there_is_named_on_one_line(tmp_path):
-    with pytest.raises(UsageError, match=r"nowhere is no folder with a model's config\.json") as told:
-        load_backbone(str(tmp_path / "nowhere"))
-    assert "\n" not in str(told.value)
-
-
-def test_a_model_of_another_kind_is_refused_with_the_kinds_there_are(tmp_path):
-    transformers.BertConfig().save_pretrained(tmp_path)
-    with pytest.raises(UsageError, match=r"of the kind 'bert': expected one of clip, .*vit"):
-        load_backbone(str(tmp_path))
-
-
-def test_an_encoder_of_five_channels_is_refused(tmp_path):
-    transformers.ViTConfig(num_channels=5).save_pretrained(tmp_path)
-    with pytest.raises(UsageError, match="takes 5 channels: expected 1 or 3"):
-        load_backbone(str(tmp_path), random=True)
-
-
-def test_a_broken_file_is_named(folders, tmp_path):
-    shutil.copytree(folders["vit"], tmp_path, dirs_exist_ok=True)
-    (tmp_path / "preprocessor_config.json").write_text("{")
-    with pytest.raises(UsageError, match=r"preprocessor_config\.json is no JSON"):
-        load_backbone(str(tmp_path))
-
-
-def test_weights_that_are_missing_are_not_made_up(folders, tmp_path):
-    shutil.copytree(folders["vit"], tmp_path, dirs_exist_ok=True)
-    weights = load_file(tmp_path / "model.safetensors")
-    del weights["vit.layernorm.bias"]
-    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(UsageError, match="lack 1 tensors"):
-        load_backbone(str(tmp_path))
-    (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(UsageError, match="cannot be loaded"):
-        load_backbone(str(tmp_path))
-
-
-def test_half_precision_files_are_loaded_in_single_precision(folders, tmp_path):
-    transformers.ViTModel.from_pretrained(folders["vit"], dtype=torch.bfloat16).save_pretrained(tmp_path)
-    assert {p.dtype for p in load_backbone(str(tmp_path)).parameters()} == {torch.float32}
-
-
-def test_pytorchs_own_files_are_read_but_nothing_in_them_is_run(folders, tmp_path):
-    shutil.copytree(folders["vit"], tmp_path, dirs_exist_ok=True)
-    weights = load_file(tmp_path / "model.safetensors")
-    (tmp_path / "model.safetensors").unlink()
-    torch.save(weights, tmp_path / "pytorch_model.bin")
-    backbone = load_backbone(str(tmp_path))
-    image = picture(backbone)
-    same(backbone(image), load(folders, "vit")(image))
-    torch.save(weights | {"more": Trap(tmp_path / "sprung")}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(UsageError, match="cannot be loaded"):
-        load_backbone(str(tmp_path))
-    assert not (tmp_path / "sprung").exists()
-
-
-def test_a_hub_id_is_one_commit_of_it(folders, tmp_path, monkeypatch):
-    import huggingface_hub
-
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    cached = tmp_path / "models--owner--encoder"
-    shutil.copytree(folders["clip"], cached / "snapshots" / commit)
-    (cached / "refs").mkdir()
-    (cached / "refs" / "main").write_text(commit)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    backbone = load_backbone("owner/encoder")
-    assert backbone.fingerprint == commit
-    image = picture(backbone)
-    same(backbone(image), load(folders, "clip")(image))
-    with pytest.raises(UsageError, match=r"owner/other is no folder .* nor a hub id that can be reached"):
-        load_backbone("owner/other")
 
 
 # As published: MedSigLIP-448, DINOv3 ViT-S/16, SAM ViT-B, ViT-B/16, ResNet-50. (configuration, channels, strides)

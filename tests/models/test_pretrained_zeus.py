@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from helpers.encoders import VISION_KINDS, tiny_vision
+from helpers.encoders import VISION_KINDS
 from helpers.text_encoders import tiny_text
 from zeusseg.models.clicks import Clicks
 from zeusseg.models.fusion import FUSIONS
@@ -14,12 +14,6 @@ from zeusseg.models.zeus import ZeusModel, count_parameters, distinct
 
 DECODERS = ("instruction", "sam")
 SUBSETS = torch.tensor([[True, True, True, True], [False, True, False, False], [True, False, False, True]])
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    root = tmp_path_factory.mktemp("encoders")
-    return {kind: tiny_vision(kind, root / kind) for kind in VISION_KINDS}
 
 
 def make(folder, fusion: str, decoder: str = "instruction", **more) -> ZeusModel:

@@ -1,43 +1,20 @@
 """From images to instructions through an endpoint: each modality alone, united per target, and never twice."""
 
 import json
-import os
-import re
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import pytest
 
-from helpers.endpoint import Misbehaviour, good_answer, say
+from helpers.endpoint import good_answer, lines, pictures, say
 from zeusseg.case import Target
 from zeusseg.datasets import load_dataset
 from zeusseg.errors import UsageError
 from zeusseg.instruct.finding import Finding
-from zeusseg.instruct.instruction import read_instructions
-from zeusseg.instruct.write import missing_lines, write_instructions
+from zeusseg.instruct.write import write_instructions
 from zeusseg.instruct.writers import make_writer, store_of
 from zeusseg.wording import MAX_WORDS, words_of
 
 pytestmark = pytest.mark.usefixtures("at_once")
-
-
-@pytest.fixture
-def write(endpoint, folder, tmp_path):
-    def run(out=tmp_path / "i.jsonl", **order):
-        writer = make_writer(f"server:{endpoint.url}#scripted", source=folder, store=store_of(out), **order)
-        return write_instructions(folder, writer, out, progress=False)
-
-    return run
-
-
-def lines(path):
-    return [replace(line, created="") for line in read_instructions(path)]
-
-
-def pictures(endpoint):
-    return [asked for asked in endpoint.asked if len(asked["messages"][0]["content"]) > 1]
 
 
 def test_every_modality_is_read_and_every_target_gets_an_instruction(endpoint, write, folder):
@@ -64,18 +41,6 @@ def test_prompts_name_the_targets_the_modality_the_orientation_and_the_findings(
         assert words in union
 
 
-def test_a_second_run_makes_no_call(endpoint, write, tmp_path):
-    write()
-    calls = len(endpoint.asked)
-    first = lines(tmp_path / "i.jsonl")
-    write()
-    (tmp_path / "i.jsonl").unlink()
-    result = write()
-    assert len(endpoint.asked) == calls
-    assert lines(tmp_path / "i.jsonl") == first
-    assert result.usage.startswith("0 calls")
-
-
 def test_a_persons_edits_are_kept(endpoint, write, tmp_path):
     original = write().instructions
     edited = original[0].edited("the bright spot behind the eye")
@@ -85,61 +50,6 @@ def test_a_persons_edits_are_kept(endpoint, write, tmp_path):
     assert (after.text, after.text_before) == (edited.text, edited.text_before)
     assert "the bright spot behind the eye" in [check.statement for check in after.checks]
     assert lines(out)[1:] == [replace(line, created="") for line in original[1:]]
-
-
-@pytest.mark.parametrize(
-    "misbehaviour",
-    [
-        Misbehaviour(429, headers={"Retry-After": "0.01"}), Misbehaviour(500), Misbehaviour(reset=True),
-        Misbehaviour(body=b"not json"), Misbehaviour(body=b'{"choices": []}' * 20, half=True),
-        say("Well, I would say it is bright."), say('{"text": "wrong schema"}'), say('{"finding": "cut o'),
-        say("I begin and", finish_reason="length"), say(None, message={"refusal": "No."}),
-    ],
-    ids=["429", "500", "reset", "no JSON", "half", "plain text", "wrong schema", "broken", "cut off", "refusal"],
-)  # fmt: skip
-def test_an_endpoint_that_misbehaves_every_other_time_still_gives_the_same_file(
-    endpoint, write, tmp_path, misbehaviour
-):
-    write(tmp_path / "good.jsonl")
-    said = set()
-
-    def script(number, asked):
-        question = json.dumps(asked["messages"])
-        if question in said or "could not be used" in question:
-            return good_answer(asked)
-        said.add(question)
-        return misbehaviour
-
-    endpoint.script = script
-    result = write(tmp_path / "bad.jsonl")
-    assert result.failures == {}
-    assert lines(tmp_path / "bad.jsonl") == lines(tmp_path / "good.jsonl")
-
-
-def test_what_has_no_answer_is_left_out_and_listed_and_a_re_run_fills_the_gap(endpoint, write, tmp_path):
-    def edge_is_refused(number, asked):
-        if "outlining: edge" in asked["messages"][0]["content"][0]["text"]:
-            return say(None, message={"refusal": "I do not do edges."})
-        return good_answer(asked)
-
-    endpoint.script = edge_is_refused
-    result = write()
-    assert {line.target for line in result.instructions} == {"lesion"}
-    assert all("edge: the model refused: I do not do edges" in reason for reason in result.failures.values())
-    before = len(endpoint.asked)
-    endpoint.script = lambda number, asked: good_answer(asked)
-    assert len(write().instructions) == 6
-    assert len(endpoint.asked) == before + 3  # one union for each of three cases
-
-
-def test_plain_text_is_taken_after_one_repair(endpoint, write):
-    def talks(number, asked):
-        return say("It is bright on the right.") if len(asked["messages"][0]["content"]) > 1 else good_answer(asked)
-
-    endpoint.script = talks
-    result = write()
-    assert result.instructions[0].findings["flair"] == "It is bright on the right."
-    assert len(pictures(endpoint)) == 2 * 3
 
 
 def test_an_instruction_always_names_its_target_and_fits_the_text_encoder(endpoint, write):
@@ -203,14 +113,6 @@ def test_prompts_that_cannot_be_used_are_refused(write, tmp_path, content, messa
         write(prompts=folder)
 
 
-def test_no_more_calls_are_made_at_a_time_than_asked_for(endpoint, write):
-    endpoint.script = lambda number, asked: Misbehaviour(
-        body=json.dumps(good_answer(asked)).encode(), seconds=0.05
-    )
-    write(concurrency=2)
-    assert endpoint.most_at_once == 2
-
-
 def test_the_key_is_written_nowhere(endpoint, write, tmp_path, monkeypatch):
     monkeypatch.setenv("ZEUSSEG_API_KEY", "open-sesame")
     write()
@@ -218,37 +120,6 @@ def test_the_key_is_written_nowhere(endpoint, write, tmp_path, monkeypatch):
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) > 9
     assert not any(b"open-sesame" in path.read_bytes() for path in written)
-
-
-def test_a_kill_in_the_middle_repeats_no_call_and_gives_the_same_file(endpoint, write, folder, tmp_path):
-    write(tmp_path / "whole.jsonl")
-    endpoint.asked.clear()
-    out = tmp_path / "killed.jsonl"
-    program = (
-        "import sys; from pathlib import Path\n"
-        "from zeusseg.datasets import load_dataset\n"
-        "from zeusseg.instruct.write import write_instructions\n"
-        "from zeusseg.instruct.writers import make_writer, store_of\n"
-        "dataset, out = load_dataset(Path(sys.argv[1])), Path(sys.argv[2])\n"
-        "writer = make_writer(sys.argv[3], source=dataset, store=store_of(out), concurrency=1)\n"
-        "write_instructions(dataset, writer, out, progress=False)\n"
-    )
-    spec = f"server:{endpoint.url}#scripted"
-    process = subprocess.Popen([sys.executable, "-c", program, str(folder.root), str(out), spec])
-
-    def kill_at_the_fifth(number, asked):
-        if number == 5:
-            os.kill(process.pid, 9)
-        return good_answer(asked)
-
-    endpoint.script = kill_at_the_fifth
-    assert process.wait(60) == -9
-    endpoint.script = lambda number, asked: good_answer(asked)
-    assert write(out).failures == {}
-    assert lines(out) == lines(tmp_path / "whole.jsonl")
-    questions = [json.dumps(asked, sort_keys=True) for asked in endpoint.asked]
-    # Two may be made again: the call in flight when the process died, and the one whose answer was on its way to disk.
-    assert len(questions) - len(set(questions)) <= 2
 
 
 def test_real_patients_are_written_about_in_full(endpoint, data, tmp_path):
@@ -261,21 +132,6 @@ def test_real_patients_are_written_about_in_full(endpoint, data, tmp_path):
     assert {modality for line in result.instructions for modality in line.findings} == {"flair", "t1ce"}
     # Every picture is another one, so every finding is.
     assert len({text for line in result.instructions for text in line.findings.values()}) == 2 * len(dataset.case_ids)
-
-
-def test_costs_are_estimated_from_the_answers_that_are_kept(endpoint, write, folder, tmp_path):
-    out = tmp_path / "i.jsonl"
-    spec = f"server:{endpoint.url}#scripted"
-    writer = make_writer(spec, source=folder, store=store_of(out), concurrency=2)
-    assert writer.estimate(3, 6).startswith("9 calls or fewer: 3 readings with a picture each, 6 unions; what one")
-    assert missing_lines(folder, writer, out, folder.case_ids) == [(c, folder.targets) for c in folder.case_ids]
-    write(out)
-    assert missing_lines(folder, writer, out, folder.case_ids) == []
-    # Every scripted answer costs 100 tokens in and 20 out.
-    assert "by the 9 answers that are kept about 900 tokens in, 180 out" in writer.estimate(3, 6)
-    by_rule = make_writer(spec, source=folder, store=store_of(out), union="rule")
-    assert by_rule.estimate(3, 6).startswith("3 calls or fewer: 3 readings with a picture each, 0 unions")
-    assert make_writer("measured").estimate(3, 6) == "no model is asked"
 
 
 def test_a_union_by_rule_gives_every_modality_its_share(tmp_path):
@@ -315,67 +171,10 @@ def test_images_that_leave_the_machine_are_announced_before_anything_is_sent(fol
     assert "images are sent to 192.0.2.1, which is not this machine" in capsys.readouterr().err
 
 
-def test_a_store_that_cannot_be_written_stops_the_run_at_once(endpoint, write, tmp_path):
-    (tmp_path / "i.jsonl.store").write_text("in the way")
-    with pytest.raises(UsageError, match="cannot be kept in"):
-        write(concurrency=1)
-    assert len(endpoint.asked) <= 2
-
-
-
 @pytest.mark.parametrize("spec", ["server:", "server:http://host/v1", "server:http://host/v1#", "server:#m"])
 def test_a_writer_without_address_or_model_is_refused(folder, tmp_path, spec):
     with pytest.raises(UsageError, match="server:http"):
         make_writer(spec, source=folder, store=tmp_path)
-
-
-def test_an_endpoint_that_takes_one_picture_is_asked_about_each_slice(endpoint, write, tmp_path):
-    def one_picture(number, asked):
-        if len(asked["messages"][0]["content"]) > 2:
-            return Misbehaviour(400, b'{"error": {"message": "At most 1 image(s) may be provided in one prompt."}}')
-        return say('{"finding": "Nothing stands out."}')
-
-    endpoint.script = one_picture
-    lines = write(pictures="slices", union="rule", concurrency=1).instructions
-    # The same was said of all six slices: it is said once, and of which.
-    assert re.fullmatch(r"Nothing stands out \(slice \d+ of 12(, slice \d+ of 12){5}\)\.", lines[0].findings["flair"])
-    calls = len(endpoint.asked)
-    assert sum(len(asked["messages"][0]["content"]) == 2 for asked in endpoint.asked) == 3 * 6
-    (tmp_path / "i.jsonl").unlink()
-    again = write(pictures="slices", union="rule", concurrency=1).instructions
-    assert [line.findings for line in again] == [line.findings for line in lines]
-    assert len(endpoint.asked) == calls
-
-
-def test_what_a_case_has_cost_is_a_row_of_a_table(endpoint, write, tmp_path):
-    endpoint.script = lambda number, asked: good_answer(asked) if number > 1 else say("{}")  # asked twice
-    write(concurrency=1)
-    rows = [row.split(",") for row in (tmp_path / "i.jsonl.costs.csv").read_text().splitlines()]
-    assert rows[0] == ["case", "created", "calls", "stored", "tokens_in", "tokens_out", "seconds"]
-    # A reading and a union for each of two targets; the first question took a repair. 100 tokens in, 20 out each.
-    assert {row[0] for row in rows[1:]} == {"anna", "bert", "cora"}
-    assert sorted(tuple(row[2:6]) for row in rows[1:]) == [
-        ("3", "0", "300", "60"), ("3", "0", "300", "60"), ("4", "0", "400", "80"),
-    ]  # fmt: skip
-
-
-def test_answers_that_cannot_be_used_cost_as_well(endpoint, write, tmp_path):
-    endpoint.script = lambda number, asked: say("and so on and", finish_reason="length")
-    assert len(write(concurrency=1).failures) == 3
-    rows = [row.split(",") for row in (tmp_path / "i.jsonl.costs.csv").read_text().splitlines()]
-    assert [row[2:6] for row in rows[1:]] == [["2", "0", "200", "40"]] * 3
-
-
-def test_like_questions_that_wait_for_each_other_are_asked_once(endpoint, write):
-    def slow(number, asked):
-        time.sleep(0.3)
-        return say('{"finding": "Nothing stands out."}') if asked in pictures(endpoint) else good_answer(asked)
-
-    endpoint.script = slow
-    result = write(concurrency=8)
-    # All three cases show the same: their unions are the same two questions.
-    assert len(endpoint.asked) == 3 + 2
-    assert result.usage.startswith("5 calls, 4 answers from the store")
 
 
 def test_unknown_pictures_are_refused(write):
