@@ -12,10 +12,22 @@ from zeusseg.errors import UsageError
 
 
 @app.command()
-def info(data: Data, layout: Layout = None, targets: Targets = None) -> None:
-    """Say what is in a folder: cases, modalities, grids, targets, problems."""
+def info(
+    data: Annotated[
+        Path,
+        typer.Argument(help="Folder of cases, or a known data set's name for how to obtain it.", metavar="DATA"),
+    ],
+    layout: Layout = None,
+    targets: Targets = None,
+) -> None:
+    """Say what is in a folder (cases, modalities, grids, targets, problems), or where a known data set is published."""
     from zeusseg.datasets import describe, load_dataset
+    from zeusseg.datasets.describe import describe_source
+    from zeusseg.datasets.known import known_source
 
+    if not data.is_dir():
+        typer.echo(describe_source(known_source(str(data))))
+        return
     description = describe(load_dataset(data, layout, targets, allow_leaks=True))
     typer.echo(description.to_text())
     if description.problems:

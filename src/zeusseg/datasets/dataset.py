@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from zeusseg.case import Array, Case, Target, Volume
 from zeusseg.datasets.grids import adopt, resample
+from zeusseg.datasets.listing import LabelReader
 from zeusseg.datasets.naming import CaseFiles
 from zeusseg.datasets.targets import TargetsFile
 from zeusseg.errors import BadInputError, UsageError
-from zeusseg.io import read_channels, read_labels
+from zeusseg.io import read_binary_labels, read_channels, read_labels
 from zeusseg.io.masks import grid_text
 
 
@@ -23,7 +25,8 @@ class Dataset:
     """What `load_dataset` found; a `CaseSource`. Nothing but names is read until a case is.
 
     `modalities` are those that some case has, in reference order; `words` is the complete targets file behind the
-    names; `problems` are faults that were seen without opening images.
+    names; `problems` are faults that were seen without opening images. `about` is what the owners publish beside the
+    images of each case (`{"view": "2CH", "sex": "F"}`; `class` is their diagnosis), read without its labels.
     """
 
     root: Path
@@ -39,6 +42,8 @@ class Dataset:
     splits: dict[str, tuple[str, ...]] | None = None
     problems: tuple[str, ...] = ()
     labels_are_masks: bool = False
+    label_reader: LabelReader | None = None
+    about: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def read(self, case_id: str, *, labels: bool = True) -> Case:
         """Read one case, its images in reference order on the grid of the first.
@@ -53,7 +58,10 @@ class Dataset:
         notices: list[str] = []
         for modality, volume in self._volumes(files).items():
             images[modality] = _on_grid(volume, images, f"{case_id}: {modality}", notices)
-        reference_labels = self._labels(case_id, files.label, images, notices) if labels and files.label else None
+        reference_labels = None
+        if labels and files.label:
+            stored = self._stored_labels(case_id, files, files.label)
+            reference_labels = _on_grid(stored, images, f"{case_id}: labels", notices, labels=True)
         return Case(case_id, self.patients[case_id], images, reference_labels, self.spacing_known, tuple(notices))
 
     def read_labels(self, case_id: str) -> Volume:
@@ -66,7 +74,7 @@ class Dataset:
             raise BadInputError(files.problem)
         if files.label is None:
             raise BadInputError(f"case {case_id!r} has no labels")
-        return self._stored_labels(files.label)
+        return self._stored_labels(case_id, files, files.label)
 
     def missing(self, case_id: str) -> tuple[str, ...]:
         """The modalities of this data set that a case lacks."""
@@ -78,8 +86,8 @@ class Dataset:
         digest = hashlib.sha256()
         for case_id in self.case_ids:
             files = self.files[case_id]
-            paths = {file.path for file in files.images.values()} | ({files.label} if files.label else set())
-            for path in sorted(paths):
+            labels = (files.label, *files.more_labels) if files.label else ()
+            for path in sorted({*(file.path for file in files.images.values()), *labels}):
                 size = path.stat().st_size if path.is_file() else -1
                 digest.update(f"{Path(os.path.relpath(path, self.root)).as_posix()}\t{size}\n".encode())
         return digest.hexdigest()
@@ -97,12 +105,14 @@ class Dataset:
             read.update(zip(here, read_channels(path, list(here.values())), strict=True))
         return {modality: read[modality] for modality in files.images}
 
-    def _labels(self, case_id: str, path: Path, images: dict[str, Volume], notices: list[str]) -> Volume:
-        return _on_grid(self._stored_labels(path), images, f"{case_id}: labels", notices, labels=True)
-
-    def _stored_labels(self, path: Path) -> Volume:
-        stored = read_labels(path)
-        return Volume(self.label_values(stored.array, path), stored.affine, stored.file_grid)
+    def _stored_labels(self, case_id: str, files: CaseFiles, label: Path) -> Volume:
+        if self.label_reader is not None:
+            stored = self.label_reader(case_id, label, next(iter(files.images.values())).path)
+        elif files.more_labels or files.mask_values:
+            stored = _combined([label, *files.more_labels], files.mask_values)
+        else:
+            stored = read_binary_labels(label) if self.labels_are_masks else read_labels(label)
+        return Volume(self.label_values(stored.array, label), stored.affine, stored.file_grid)
 
     def label_values(self, array: Array, path: Path) -> Array:
         """Labels as they are meant: 0 and 1 where any value but 0 is inside.
@@ -112,14 +122,47 @@ class Dataset:
         if self.labels_are_masks:
             array = np.not_equal(array, 0).astype(np.uint8)
         named = sorted({0, *self.words.ignore, *(value for target in self.targets for value in target.values)})
-        # One comparison per value is several times faster on a whole volume than np.unique or np.isin.
-        if sum(np.count_nonzero(np.equal(array, value)) for value in named) == array.size:
+        low, high = int(array.min()), int(array.max())
+        # Whole runs of values, as overlapping targets have hundreds, are compared at their ends.
+        runs = [run for run in _runs(named) if run[0] <= high and run[1] >= low]
+        if any(first <= low and high <= last for first, last in runs):
+            return array
+        if sum(_count_between(array, first, last) for first, last in runs) == array.size:
             return array
         unknown = sorted({int(value) for value in np.unique(array)} - set(named))
         raise BadInputError(
             f"{path}: label value {', '.join(map(str, unknown))} belongs to no target (known: {named}); "
             "name it under `targets`, or let it through under `ignore`, in a targets file"
         )
+
+
+def _combined(paths: list[Path], bits: tuple[int, ...]) -> Volume:
+    """Several masks of one case as one label map: the sum of the bits whose masks meet; their union without bits."""
+    masks = [read_binary_labels(path) for path in paths]
+    array = np.zeros(masks[0].shape, np.min_scalar_type(sum(bits)))
+    for path, mask, bit in zip(paths, masks, bits or [1] * len(paths), strict=True):
+        if not mask.same_grid(masks[0]):
+            raise BadInputError(
+                f"{path}: the mask is on {grid_text(mask)}, {paths[0].name} on {grid_text(masks[0])}: "
+                "masks of one case must have the same size"
+            )
+        array[mask.array != 0] |= bit
+    return Volume(array, masks[0].affine, masks[0].file_grid)
+
+
+def _runs(values: list[int]) -> list[tuple[int, int]]:
+    """The first and last of each run of consecutive values; `values` ascend."""
+    firsts = [value for place, value in enumerate(values) if place == 0 or values[place - 1] != value - 1]
+    lasts = [value for place, value in enumerate(values, start=1) if place == len(values) or values[place] != value + 1]
+    return list(zip(firsts, lasts, strict=True))
+
+
+def _count_between(array: Array, first: int, last: int) -> int:
+    """How many voxels have these values or one between them."""
+    if last - first < 3:
+        # One comparison per value is several times faster on a whole volume than np.unique or np.isin.
+        return sum(int(np.count_nonzero(np.equal(array, value))) for value in range(first, last + 1))
+    return int(np.count_nonzero(np.greater_equal(array, first) & np.less_equal(array, last)))
 
 
 def _on_grid(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from zeusseg.datasets.dataset import Dataset
 from zeusseg.datasets.names import MODALITY_WORDS
+from zeusseg.datasets.targets import Source
 from zeusseg.errors import BadInputError
 from zeusseg.io import Header, read_header
 
 _MOST_LINES = 20
 _MOST_SHAPES = 6
+_MOST_NAMES = 3
+_LINE = 100
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Description:
     """Cases whose files lie on different grids: resampled when read where they overlap, else refused."""
     targets: dict[str, tuple[int, ...]]
     splits: dict[str, int] | None
+    source: Source | None
+    """Where the data set was published, where it is a known one."""
     problems: tuple[str, ...]
 
     def to_text(self) -> str:
@@ -62,6 +68,7 @@ class Description:
         lines += _section("targets", targets or ["none"])
         splits = [f"{name} ({count})" for name, count in (self.splits or {}).items()]
         lines += _section("splits", splits or ["none: drawn by patient and seed where they are needed"])
+        lines += _source_lines(self.source) if self.source is not None else []
         lines += _section("problems", list(self.problems) or ["none seen in names and headers"])
         return "\n".join(lines) + "\n"
 
@@ -76,7 +83,8 @@ class Description:
 
 def describe(dataset: Dataset) -> Description:
     """Read the header of every file and sum up. A bad file is a problem, never an error."""
-    problems = list(dataset.problems)
+    source = dataset.words.source
+    problems = [*dataset.problems, *(_deviations(source, dataset) if source is not None else [])]
     shapes: Counter[tuple[int, int, int]] = Counter()
     spacings: Counter[tuple[float, float, float]] = Counter()
     several: list[str] = []
@@ -104,8 +112,54 @@ def describe(dataset: Dataset) -> Description:
         several_grids=tuple(several),
         targets={target.name: target.values for target in dataset.targets},
         splits={name: len(ids) for name, ids in dataset.splits.items()} if dataset.splits is not None else None,
+        source=source,
         problems=tuple(problems),
     )
+
+
+def describe_source(source: Source) -> str:
+    """How to obtain a published data set, its terms and its known faults, as `Description.to_text` shows them."""
+    return "\n".join(_source_lines(source)) + "\n"
+
+
+def _source_lines(source: Source) -> list[str]:
+    cases = source.cases
+    if isinstance(cases, dict):
+        count = ", ".join(f"{number} {split}" for split, number in cases.items())
+    else:
+        count = str(cases) if cases is not None else ""
+    facts = {
+        "source": source.name,
+        "obtain": source.obtain,
+        "terms": source.terms,
+        "published": count and f"{count} cases",
+        "caution": source.caution,
+    }
+    return [line for title, text in facts.items() for line in _section(title, textwrap.wrap(text, _LINE))]
+
+
+def _deviations(source: Source, dataset: Dataset) -> list[str]:
+    """How the cases differ from the published ones, in number (by split where that was published) and in name."""
+    published = source.cases
+    splits = dataset.splits or {}
+    if isinstance(published, dict) and set(published) == set(splits):
+        counts = {f"{source.name}, {name}": (number, len(splits[name])) for name, number in published.items()}
+    elif published is not None:
+        total = sum(published.values()) if isinstance(published, dict) else published
+        counts = {source.name: (total, len(dataset.case_ids))}
+    else:
+        counts = {}
+    found = [f"{what}: {number} published, {here} found" for what, (number, here) in counts.items() if number != here]
+    if source.numbered is not None:
+        first, last = source.numbered
+        others = [name for name in dataset.case_ids if not (name.isdecimal() and first <= int(name) <= last)]
+        if others:
+            some = ", ".join(others[:_MOST_NAMES]) + (", …" if len(others) > _MOST_NAMES else "")
+            found.append(
+                f"{source.name}: {len(others)} cases are not called by a number from {first} to {last}, as the "
+                f"published ones are ({some}): they may be another data set's; see the caution"
+            )
+    return found
 
 
 def _headers(dataset: Dataset, case_id: str, problems: list[str]) -> list[Header]:

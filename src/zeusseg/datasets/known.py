@@ -8,8 +8,9 @@ from pathlib import Path
 
 from zeusseg.datasets.listing import Listing
 from zeusseg.datasets.names import is_named
-from zeusseg.datasets.targets import Recognise, TargetsFile, read_targets_file
+from zeusseg.datasets.targets import Recognise, Source, TargetsFile, read_targets_file
 from zeusseg.datasets.values import label_values_found
+from zeusseg.errors import UsageError
 
 FOLDER = Path(__file__).parent / "known"
 # Recognising must stay quick: a label file of BraTS takes a tenth of a second.
@@ -20,6 +21,14 @@ _FIRST_CASES = 4
 def known_targets_files() -> dict[str, TargetsFile]:
     """Every shipped file by its stem."""
     return {path.stem: read_targets_file(path) for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def known_source(name: str) -> Source:
+    """Where a data set comes from, by the name of its shipped file. Raises `UsageError` listing the names there are."""
+    sources = {stem: file.source for stem, file in known_targets_files().items() if file.source is not None}
+    if name not in sources:
+        raise UsageError(f"{name} is neither a folder nor a known data set: expected one of {', '.join(sources)}")
+    return sources[name]
 
 
 def recognise(listing: Listing) -> TargetsFile | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from zeusseg.case import Volume
 from zeusseg.errors import UsageError
 from zeusseg.io import image_suffix
 
@@ -29,6 +31,22 @@ class FoundCase:
     id: str
     images: tuple[tuple[str, ImageFile], ...]
     label: Path | None = None
+    more_labels: tuple[Path, ...] = ()
+    """Further masks of the same case, which belong to `label`."""
+    mask_values: tuple[int, ...] = ()
+    """Where `label` and `more_labels` are one mask per target: the bit of each. Else they are united."""
+    patient: str | None = None
+    """The patient, where the layout names one and not the case id."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What the owners publish beside the images: `{"view": "2CH", "age": "56"}`."""
+
+
+class LabelReader(Protocol):
+    """Reads the labels of a case from a file that is no image."""
+
+    def __call__(self, case_id: str, label: Path, picture: Path) -> Volume:
+        """The label map, on the grid of the case's first image `picture`. Raises `BadInputError`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,9 @@ class Listing:
     """Whether every label value above 0 means 1."""
     label_values: dict[str, tuple[int, ...]] | None = None
     """The targets of dataset.json and their values, background aside."""
+    labels_are_bits: bool = False
+    """Whether targets may overlap: each has a bit (1, 2, 4, …), and a label value is the sum of those that meet."""
+    label_reader: LabelReader | None = None
     ignore: tuple[int, ...] = ()
     channel_names: tuple[str, ...] = ()
     splits: dict[str, tuple[str, ...]] | None = None

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from zeusseg.datasets import brats, folder, known, medvlsm, msd, nnunet
+from zeusseg.datasets import (
+    brats,
+    busi_original,
+    camus,
+    chexlocalize,
+    folder,
+    known,
+    medvlsm,
+    msd,
+    nnunet,
+    picture_folders,
+    pooled,
+)
 from zeusseg.datasets.dataset import Dataset
 from zeusseg.datasets.listing import Listing
-from zeusseg.datasets.naming import CaseFiles, case_files, complete
+from zeusseg.datasets.naming import CaseFiles, case_files, complete, named_targets
 from zeusseg.datasets.splits import check_splits, read_groups, read_splits
 from zeusseg.datasets.targets import TargetsFile, read_targets_file
 from zeusseg.errors import UsageError
@@ -19,6 +31,11 @@ LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Listing]]] = {
     "nnunet": (nnunet.recognise, nnunet.read),
     "msd": (msd.recognise, msd.read),
     "medvlsm": (medvlsm.recognise, medvlsm.read),
+    "pictures": (picture_folders.recognise, picture_folders.read),
+    "camus": (camus.recognise, camus.read),
+    "busi": (busi_original.recognise, busi_original.read),
+    "chexlocalize": (chexlocalize.recognise, chexlocalize.read),
+    "pooled": (pooled.recognise, pooled.read),
     "brats": (brats.recognise, brats.read),
     "folder": (folder.recognise, folder.read),
 }
@@ -43,7 +60,8 @@ def load_dataset(
     """
     root = Path(root)
     listing = _read_layout(root, layout)
-    words = known.recognise(listing) or TargetsFile()
+    own_words = listing.words if isinstance(listing, pooled.PooledListing) else known.recognise(listing)
+    words = own_words or TargetsFile()
     own = root / OWN_TARGETS_FILE
     for path in ([own] if own.is_file() else []) + ([Path(targets_file)] if targets_file else []):
         words = read_targets_file(path).over(words)
@@ -52,6 +70,7 @@ def load_dataset(
 
     files: dict[str, CaseFiles] = {}
     patients: dict[str, str] = {}
+    about: dict[str, Mapping[str, str]] = {}
     for case in sorted(listing.cases, key=lambda case: case.id):
         if case.id in files:
             problems.append(f"case {case.id!r}: there are two of this name; the second was left out")
@@ -59,7 +78,8 @@ def load_dataset(
         files[case.id], notes = case_files(case, listing, words)
         problem = files[case.id].problem
         problems += [*notes, problem] if problem else notes
-        patient = words.patient_of(case.id)
+        about[case.id] = case.about
+        patient = case.patient or words.patient_of(case.id)
         if patient is None:
             problems.append(f"case {case.id!r}: patient_pattern does not occur in it; it counts as its own patient")
         patients[case.id] = patient or case.id
@@ -70,12 +90,12 @@ def load_dataset(
     splits = read_splits(own_splits) if splits_file is not None or own_splits.is_file() else listing.splits
     check_splits(splits or {}, {case_id: case_id for case_id in patients} if allow_leaks else patients)
     paths = [file.path for case in files.values() for file in case.images.values()]
-    return Dataset(
+    dataset = Dataset(
         root=root,
         name=words.name,
         layout=listing.layout,
         words=words,
-        targets=words.as_targets(),
+        targets=named_targets(words, listing),
         modalities=tuple(key for key in words.modalities if any(key in case.images for case in files.values())),
         case_ids=tuple(files),
         patients=patients,
@@ -85,7 +105,10 @@ def load_dataset(
         splits=splits,
         problems=tuple(problems),
         labels_are_masks=listing.labels_are_masks,
+        label_reader=listing.label_reader,
+        about=about,
     )
+    return listing.pool(dataset) if isinstance(listing, pooled.PooledListing) else dataset
 
 
 def _read_layout(root: Path, layout: str | None) -> Listing:

@@ -1,56 +1,104 @@
-"""Layout `medvlsm`: pictures in images/, their masks in masks/, and anns/SPLIT.json that lists both."""
+"""Layout `medvlsm`: pictures in images/, their masks in masks/, and anns/SPLIT.json that lists both.
+
+The annotation files of the transfer study of vision-language segmentation models (arXiv 2308.07706) have one entry per
+mask. Where a picture has several, each shows one structure and is named after both: `PICTURE_STRUCTURE.png`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zeusseg.datasets.listing import FoundCase, ImageFile, Listing, image_stem, images_in, read_json
+from zeusseg.datasets.names import words_of
 from zeusseg.errors import UsageError
 
 PICTURE_NAME = "image"
+# Structures may overlap, and every combination of them is a label value: 4095 of twelve.
+MOST_STRUCTURES = 12
 
 
 def recognise(root: Path) -> bool:
-    return (root / "images").is_dir() and (root / "masks").is_dir()
+    return (root / "images").is_dir() and (root / "masks").is_dir() and any((root / "anns").glob("*.json"))
 
 
 def read(root: Path) -> Listing:
     """One case per picture, split as the annotation files are. Their prompts, being oracle text, stay unread.
 
-    Without annotation files, a mask belongs to the picture of the same stem. Raises `UsageError` where an annotation
-    file cannot be followed.
+    A picture that no annotation file lists has the mask of its own stem. Where some picture has several masks, the
+    targets are the structures that their names tell; they may overlap, and one without an entry is empty. Raises
+    `UsageError` where an annotation file cannot be followed, or several masks do not say what they show.
     """
-    masks: dict[str, Path | None] = {image_stem(path): path for path in images_in(root / "masks")}
     images = {image_stem(path): path for path in images_in(root / "images")}
+    masks: dict[str, list[Path]] = {}
     splits: dict[str, tuple[str, ...]] = {}
     for path in sorted((root / "anns").glob("*.json")):
         ids = []
         for image, mask in _annotated(root, path):
-            images[image_stem(image)], masks[image_stem(image)] = image, mask
-            ids.append(image_stem(image))
+            case_id = image_stem(image)
+            images[case_id] = image
+            found = masks.setdefault(case_id, [])
+            if mask is not None and mask not in found:
+                found.append(mask)
+            ids.append(case_id)
         splits[path.stem] = tuple(dict.fromkeys(ids))
-    listed = {case_id for ids in splits.values() for case_id in ids}
-    unlisted = [path for case_id, path in images.items() if splits and case_id not in listed]
+    unlisted = [path for case_id, path in images.items() if splits and case_id not in masks]
+    several = any(len(found) > 1 for found in masks.values())
+    structures = _structures(root, masks) if several else {}
+    if not several:
+        masks = {image_stem(path): [path] for path in images_in(root / "masks")} | masks
+    bits = {name: 1 << place for place, name in enumerate(sorted(set(structures.values())))}
+    cases = []
+    for case_id, path in images.items():
+        found = masks.get(case_id, [])
+        values = tuple(bits[structures[mask]] for mask in found) if several else ()
+        label, more = (found[0], tuple(found[1:])) if found else (None, ())
+        cases.append(FoundCase(case_id, ((PICTURE_NAME, ImageFile(path)),), label, more, values))
     return Listing(
         root,
         "medvlsm",
-        tuple(FoundCase(name, ((PICTURE_NAME, ImageFile(path)),), masks.get(name)) for name, path in images.items()),
+        tuple(cases),
         root.name,
-        labels_are_masks=True,
+        labels_are_masks=not several,
+        labels_are_bits=several,
+        label_values={name: (bit,) for name, bit in bits.items()} or None,
         splits=splits or None,
         problems=tuple(f"{path}: in no annotation file, so in no split" for path in unlisted),
     )
+
+
+def _structures(root: Path, masks: Mapping[str, list[Path]]) -> dict[Path, str]:
+    """What each mask shows: the rest of its name after its picture's."""
+    structures: dict[Path, str] = {}
+    for case_id, found in masks.items():
+        for mask in found:
+            stem = image_stem(mask)
+            name = " ".join(words_of(stem.removeprefix(case_id))) if stem.startswith(case_id) else ""
+            if not name:
+                raise UsageError(
+                    f"{root}: the mask {mask.name} of the picture {case_id!r} does not say which structure it shows, "
+                    f"but some pictures have several masks: name each PICTURE_STRUCTURE, as in {case_id}_liver.png"
+                )
+            structures[mask] = name
+    names = sorted(set(structures.values()))
+    if len(names) > MOST_STRUCTURES:
+        raise UsageError(
+            f"{root}: the masks' names tell {len(names)} structures ({', '.join(names[:3])}, …): expected at most "
+            f"{MOST_STRUCTURES}; unite the masks of one structure first"
+        )
+    return structures
 
 
 def _annotated(root: Path, path: Path) -> list[tuple[Path, Path | None]]:
     entries: Any = read_json(path)
     if not isinstance(entries, list):
         raise UsageError(f"{path}: expected a list of annotations, each with `img_name`")
-    found: list[tuple[Path, Path | None]] = []
+    annotated: list[tuple[Path, Path | None]] = []
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("img_name"), str):
             raise UsageError(f"{path}: an annotation without `img_name`: {str(entry)[:80]}")
-        mask = entry.get("mask_name")
-        found.append((root / "images" / entry["img_name"], root / "masks" / mask if isinstance(mask, str) else None))
-    return found
+        name = entry.get("mask_name")
+        mask = root / "masks" / name if isinstance(name, str) else None
+        annotated.append((root / "images" / entry["img_name"], mask))
+    return annotated

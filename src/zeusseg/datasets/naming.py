@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from zeusseg.case import Target
 from zeusseg.datasets.listing import FoundCase, ImageFile, Listing
 from zeusseg.datasets.names import MODALITY_WORDS, modality_of, words_of
 from zeusseg.datasets.targets import TargetEntry, TargetsFile
@@ -16,11 +18,16 @@ _FIRST_LABELS = 32
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """The files of one case. `problem` says why they cannot be used, where they cannot."""
+    """The files of one case. `problem` says why they cannot be used, where they cannot.
+
+    `more_labels` and `mask_values` are as in `FoundCase`.
+    """
 
     images: dict[str, ImageFile]
     label: Path | None = None
     problem: str | None = None
+    more_labels: tuple[Path, ...] = ()
+    mask_values: tuple[int, ...] = ()
 
 
 def complete(words: TargetsFile, listing: Listing) -> tuple[TargetsFile, list[str]]:
@@ -37,7 +44,8 @@ def complete(words: TargetsFile, listing: Listing) -> tuple[TargetsFile, list[st
         if values:
             source = "in masks" if listing.labels_are_masks else f"in the first {_FIRST_LABELS} label files"
             notes.append(f"nothing names the targets: took one per value {source}; name them with --targets FILE")
-    update["ignore"] = sorted({*words.ignore, *listing.ignore})
+    ignore = {*words.ignore, *listing.ignore}
+    update["ignore"] = sorted(_sums(ignore) - {0} if listing.labels_are_bits else ignore)
     if not words.name:
         update["name"] = listing.name
     return words.model_copy(update=update), notes
@@ -62,7 +70,28 @@ def case_files(case: FoundCase, listing: Listing, words: TargetsFile) -> tuple[C
     images = {key: files[0] for key, files in by_modality.items() if files}
     if not images:
         problem = f"case {case.id!r}: no image that is one of the modalities {', '.join(words.modalities)}"
-    return CaseFiles(images, labels[0].path if labels else None, problem), notes
+    label = labels[0].path if labels else None
+    return CaseFiles(images, label, problem, case.more_labels, case.mask_values), notes
+
+
+def named_targets(words: TargetsFile, listing: Listing) -> tuple[Target, ...]:
+    """The targets that the words name. Where these give bits, each target has all values that hold one of its bits."""
+    targets = words.as_targets()
+    if not listing.labels_are_bits:
+        return targets
+    every = sorted(_sums({value for target in targets for value in target.values} | set(words.ignore)) - {0})
+    return tuple(
+        replace(target, values=tuple(value for value in every if any(value & bit for bit in target.values)))
+        for target in targets
+    )
+
+
+def _sums(bits: Iterable[int]) -> set[int]:
+    """All values that have no other bits than these."""
+    sums = {0}
+    for value in bits:
+        sums |= {known | value for known in sums}
+    return sums
 
 
 def _modality_words(listing: Listing, words: TargetsFile) -> dict[str, list[str]]:

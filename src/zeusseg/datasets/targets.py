@@ -2,6 +2,7 @@
 
     name: heart                       # what the data set is called (optional)
     recognise: {...}                  # only in the files that zeusseg ships: see `Recognise`
+    source: {...}                     # likewise: see `Source`
     targets:                          # none: as dataset.json names them, else one target per label value
       left ventricle:
         values: [3]                   # label values; a region unites several
@@ -14,7 +15,7 @@
     patient_pattern: (patient\\d+)_   # found in the case id; its group, else its whole match, is the patient
     spacing: unknown                  # the header's millimetres mean nothing (default: known)
 
-In `medvlsm` every picture goes by the name `image`, so `modalities: {us: [image]}` calls it ultrasound.
+In `medvlsm` and `pictures` every picture goes by the name `image`, so `modalities: {us: [image]}` calls it ultrasound.
 """
 
 from __future__ import annotations
@@ -70,6 +71,23 @@ class Recognise(_Strict):
     """The only values, beside 0, in the label files of the first cases."""
 
 
+class Source(_Strict):
+    """Where a published data set comes from, and what its owners say of it; "not established" where nobody could."""
+
+    name: str
+    """In full, with the work that describes it."""
+    obtain: str
+    """Who gives it out, on which page, and what they ask for."""
+    terms: str
+    """Its licence, or what it may be used for."""
+    cases: int | dict[str, int] | None = None
+    """How many were published, in all or by split."""
+    numbered: tuple[int, int] | None = None
+    """The first and the last number, where the published cases are called by numbers."""
+    caution: str = ""
+    """Known faults, and what follows from them."""
+
+
 class TargetEntry(_Strict):
     """One target of the file; its name is the key."""
 
@@ -83,6 +101,7 @@ class TargetsFile(_Strict):
 
     name: str = ""
     recognise: Recognise | None = None
+    source: Source | None = None
     targets: dict[str, TargetEntry] = {}
     modalities: dict[str, list[str]] = {}
     label: list[str] = []
@@ -126,5 +145,5 @@ def read_targets_file(path: Path) -> TargetsFile:
 
 def dump_targets_file(dataset: Dataset) -> str:
     """The data set's targets file as YAML, complete: `load_dataset` with it names everything the same way again."""
-    content = dataset.words.model_dump(exclude={"recognise"}, exclude_none=True)
+    content = dataset.words.model_dump(exclude={"recognise", "source"}, exclude_none=True)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)

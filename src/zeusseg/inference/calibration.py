@@ -92,7 +92,7 @@ def _questions(
     loaded: LoadedModel, case: Case, texts: Mapping[tuple[str, str], str], lexicon: Lexicon | None
 ) -> list[tuple[str, bool]]:
     """Texts, and whether what they ask for is there."""
-    wordless = loaded.writer == "none"
+    wordless = loaded.wordless
     asked = [
         (texts.get((case.id, target.name), "" if wordless else target.name), bool(case.mask(target).any()))
         for target in loaded.targets

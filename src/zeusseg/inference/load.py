@@ -16,6 +16,7 @@ from zeusseg.errors import UsageError
 from zeusseg.files import write_atomically
 from zeusseg.inference.slices import Slicing
 from zeusseg.metrics.calibration import Calibration
+from zeusseg.models.build import SegmentationModel, build_model
 from zeusseg.models.neck import IN_TRAINING
 from zeusseg.models.zeus import ZeusModel
 
@@ -26,14 +27,15 @@ ENCODERS = "encoders"
 
 @dataclass
 class LoadedModel:
-    """A trained model and what one must know to use it. `parts` are the arguments that `ZeusModel` was made with.
+    """A trained model and what one must know to use it. `parts` are what `build_model` made it of.
 
     `mirror`: it was trained on mirrored patients as well, so that a case can be read both ways round. `clicks`: it was
     trained with points and boxes beside the words, so that it can be given some. `calibration`: how its presence
-    becomes a probability that means what it says; None where there was nothing to learn that from.
+    becomes a probability that means what it says; None where there was nothing to learn that from. `threshold`: from
+    which probability on a voxel is inside.
     """
 
-    model: ZeusModel
+    model: SegmentationModel
     parts: dict[str, Any]
     modalities: tuple[str, ...]
     targets: tuple[Target, ...]
@@ -42,6 +44,12 @@ class LoadedModel:
     mirror: bool
     clicks: bool
     calibration: Calibration | None = None
+    threshold: float = 0.5
+
+    @property
+    def wordless(self) -> bool:
+        """Whether it was trained on empty texts, and so is asked with them: by the writer `none`, or the prompt P0."""
+        return self.writer == "none" or self.writer.endswith(":P0")
 
 
 def save_model(path: Path, loaded: LoadedModel) -> None:
@@ -59,15 +67,19 @@ def save_model(path: Path, loaded: LoadedModel) -> None:
         "mirror": loaded.mirror,
         "clicks": loaded.clicks,
         "calibration": loaded.calibration and vars(loaded.calibration),
-        "frozen": loaded.model.frozen,
+        "threshold": loaded.threshold,
+        "frozen": dict(loaded.model.frozen),
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in trained_state(loaded.model).items()}
     with write_atomically(path) as temporary:
         save_file(weights, temporary, metadata={"zeusseg": json.dumps(header)})
 
 
-def trained_state(model: ZeusModel) -> dict[str, Tensor]:
-    """The weights that training changed: all but those of a frozen encoder."""
+def trained_state(model: SegmentationModel) -> dict[str, Tensor]:
+    """The weights that training changed: all but those of a frozen encoder. Of a peer, whose files need not be there
+    when it is opened again, all."""
+    if not isinstance(model, ZeusModel):
+        return model.state_dict()
     frozen = f"{IN_TRAINING}.encoder."
     learnt = model.backbone.trained_state() if model.backbone is not None and model.backbone.trains else {}
     state = model.state_dict()
@@ -92,7 +104,7 @@ def load_model(run: Path) -> LoadedModel:
     if header["format"] != FORMAT:
         raise UsageError(f"{path} has format {header['format']}, this zeusseg reads {FORMAT}: train it again")
     try:
-        model = ZeusModel(**header["parts"], encoders=run / ENCODERS)
+        model = build_model(header["parts"], run / ENCODERS)
     except UsageError as error:
         raise UsageError(f"{error}; the run {run} was trained on it: copy its folder into {run / ENCODERS}") from error
     for part, trained_on in header["frozen"].items():
@@ -111,5 +123,5 @@ def load_model(run: Path) -> LoadedModel:
     calibration = header["calibration"] and Calibration(**header["calibration"])
     return LoadedModel(
         model.eval(), header["parts"], tuple(header["modalities"]), targets, Slicing(**header["slicing"]),
-        header["writer"], header["mirror"], header["clicks"], calibration,
+        header["writer"], header["mirror"], header["clicks"], calibration, header.get("threshold", 0.5),
     )

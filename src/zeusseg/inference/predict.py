@@ -26,6 +26,7 @@ from zeusseg.instruct.instruction import Instruction, read_instructions
 from zeusseg.instruct.write import write_instructions
 from zeusseg.instruct.writers import make_writer, store_of
 from zeusseg.io import PROBABILITY, write_mask, write_probability, write_volume
+from zeusseg.models.zeus import ZeusModel
 from zeusseg.work import track
 
 TEXT_TARGET = "text"
@@ -72,6 +73,7 @@ def predict(
     multilabel: bool = False,
     probabilities: bool = False,
     store: Path | None = None,
+    allow_oracle: bool = False,
     progress: bool = True,
 ) -> Predictions:
     """Write a mask per case and target under `out`, with `prediction.json` beside them.
@@ -82,7 +84,7 @@ def predict(
     predicted before with the same model, words, clicks and modalities is not done again. `store` is a folder in which
     a frozen vision encoder's features are kept, for this run and others.
     Raises `UsageError` where the run, the instruction file, the clicks or a modality cannot be used, and for oracle
-    text.
+    text, which only a study allows.
     """
     run, out = Path(run), Path(out)
     loaded = load_model(run)
@@ -90,13 +92,17 @@ def predict(
     ids = list(source.case_ids if case_ids is None else case_ids)
     clicked = {} if clicks is None else _clicks(loaded, source, clicks)
     lines, failures = _instructions(loaded, shown, out, ids, instructions, text, progress)
+    if not allow_oracle:
+        refuse_oracle(lines)
     for case_id in ids:
         if lines[case_id]:
             refuse_unknown_targets(case_id, [line.target for line in lines[case_id]], clicked.get(case_id, {}))
     model_digest = hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     extras = Extras(multilabel, probabilities)
-    features = None if store is None else feature_store(store, loaded.model)
+    features = None
+    if store is not None and isinstance(loaded.model, ZeusModel):
+        features = feature_store(store, loaded.model)
     done = []
     usable = [case_id for case_id in ids if lines[case_id]]
     for case_id in track(usable, "segmenting", len(usable), show=progress):
@@ -150,12 +156,6 @@ def _instructions(
         writer = make_writer(loaded.writer, source=source, store=store_of(file), targets=loaded.targets)
         written = write_instructions(source, writer, file, targets=loaded.targets, case_ids=ids, progress=progress)
         found, failures = written.instructions, dict(written.failures)
-    oracle = next((line for line in found if line.oracle), None)
-    if oracle is not None:
-        raise UsageError(
-            f"the instruction for case {oracle.case!r}, target {oracle.target!r} is oracle text (made from the "
-            "reference mask): only `zeusseg study` may use it"
-        )
     lines: dict[str, list[Instruction]] = {case_id: [] for case_id in ids}
     for line in found:
         lines.get(line.case, []).append(line)
@@ -163,6 +163,16 @@ def _instructions(
         if not lines[case_id]:
             failures.setdefault(case_id, f"case {case_id!r} has no instruction" + (f" in {path}" if path else ""))
     return lines, failures
+
+
+def refuse_oracle(lines: Mapping[str, Sequence[Instruction]]) -> None:
+    """Raise `UsageError` where one of the instructions (by case) is oracle text."""
+    oracle = next((line for case in lines.values() for line in case if line.oracle), None)
+    if oracle is not None:
+        raise UsageError(
+            f"the instruction for case {oracle.case!r}, target {oracle.target!r} is oracle text (made from the "
+            "reference mask): only `zeusseg study` may use it"
+        )
 
 
 def _predict_case(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -68,6 +69,14 @@ def write_record(
         "key": key,
     }
     write_text(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
+
+
+def seconds_of(folder: Path) -> float:
+    """How long the case of a folder took, from reading it to its written masks; NaN where no record says so."""
+    try:
+        return float(json.loads((folder / RECORD).read_text(encoding="utf-8"))["seconds"])
+    except (OSError, ValueError, KeyError):
+        return math.nan
 
 
 def record_key(

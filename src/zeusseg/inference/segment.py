@@ -20,10 +20,11 @@ from zeusseg.inference.mirror import mirror_words
 from zeusseg.inference.slices import restore_planes, stack_slices
 from zeusseg.inference.store import FeatureStore
 from zeusseg.metrics.calibration import logits_of
+from zeusseg.models.build import SegmentationModel
 from zeusseg.models.clicks import Clicks
 from zeusseg.models.neck import Features
 from zeusseg.models.text import TextTokens
-from zeusseg.models.zeus import ZeusModel
+from zeusseg.models.zeus import ZeusModel, ZeusOutput
 
 # Below this, the target is held not to be in the image at all, and its mask is left empty.
 PRESENCE_THRESHOLD = 0.5
@@ -33,19 +34,21 @@ PRESENCE_THRESHOLD = 0.5
 class SegmentedTarget:
     """`probability` (x, y, z) float32, `presence` 0 to 1, and `empty_reason`: why the mask is empty, or None.
 
-    `presence` is calibrated where the model has a calibration; `raw_presence` is what the model itself said.
+    `presence` is calibrated where the model has a calibration; `raw_presence` is what the model itself said. The mask
+    is where the probability is above `threshold`.
     """
 
     probability: NDArray[np.float32]
     presence: float
     empty_reason: str | None
     raw_presence: float = math.nan
+    threshold: float = 0.5
 
     @property
     def mask(self) -> Mask:
         if self.empty_reason is not None:
             return np.zeros(self.probability.shape, dtype=bool)
-        return self.probability > 0.5
+        return self.probability > self.threshold
 
 
 def segment(
@@ -68,7 +71,7 @@ def segment(
     pointed = stack_clicks(case, stack, list(texts), clicks or {})
     model = loaded.model.to(device)
     features = None
-    if store is not None:
+    if store is not None and isinstance(model, ZeusModel):
         features = StackFeatures(store, model, stack, loaded.slicing)
     masks, presences = [], []
     with torch.inference_mode():
@@ -97,7 +100,9 @@ def segment(
     if loaded.calibration is not None:
         calibrated = loaded.calibration.probabilities(logits_of(highest)).tolist()
     return {
-        name: SegmentedTarget(probability, presence, _empty_reason(text, probability, presence, loaded), raw)
+        name: SegmentedTarget(
+            probability, presence, _empty_reason(text, probability, presence, loaded), raw, loaded.threshold
+        )
         for (name, text), probability, presence, raw in zip(
             texts.items(), probabilities, calibrated, highest, strict=True
         )
@@ -105,7 +110,7 @@ def segment(
 
 
 def _answer(
-    model: ZeusModel, images: Tensor, present: Tensor, encoded: TextTokens, clicks: Clicks | None,
+    model: SegmentationModel, images: Tensor, present: Tensor, encoded: TextTokens, clicks: Clicks | None,
     read: Callable[[Tensor], Features] | None,
 ) -> tuple[Tensor, Tensor]:
     """Mask (b, t, h, w) and presence (b, t) probabilities of every text for every image (b, m, c, h, w).
@@ -113,15 +118,19 @@ def _answer(
     `read` gives the features of the images, where they are stored.
     """
     which = torch.arange(len(encoded.mask), device=images.device).expand(len(images), -1)
-    output = model(images if read is None else read(images), present, encoded, which, clicks)
+    output: ZeusOutput = model(images if read is None else read(images), present, encoded, which, clicks)
     return output.masks.sigmoid(), output.presence.sigmoid()
 
 
 def _empty_reason(text: str, probability: NDArray[np.float32], presence: float, loaded: LoadedModel) -> str | None:
-    if not text.strip() and loaded.writer != "none":
-        return "the instruction is empty, so it asks for nothing"
-    if presence < PRESENCE_THRESHOLD:
-        return f"presence {presence:.2f} is below {PRESENCE_THRESHOLD}: nothing in the image answers the instruction"
-    if not (probability > 0.5).any():
-        return "no voxel is more likely inside than outside"
+    # A peer's answer is its own: it has no presence, and says itself what it makes of an empty text.
+    if loaded.model.has_presence:
+        if not text.strip() and not loaded.wordless:
+            return "the instruction is empty, so it asks for nothing"
+        if presence < PRESENCE_THRESHOLD:
+            return (
+                f"presence {presence:.2f} is below {PRESENCE_THRESHOLD}: nothing in the image answers the instruction"
+            )
+    if not (probability > loaded.threshold).any():
+        return f"no voxel is inside with a probability above {loaded.threshold:g}"
     return None

@@ -61,11 +61,13 @@ def plane_spacing_mm(case: Case) -> tuple[float, float]:
 class Slicing:
     """How a model wants its slices: `context` neighbours on each side as channels, pixels of `pixel_mm`.
 
-    `pixel_mm` None leaves the pixels as they are, which is the only choice where the spacing is unknown.
+    `pixel_mm` None leaves the pixels as they are. Where the spacing is unknown, as it is in pictures, `longest_side`
+    gives the longer edge of every slice in pixels (None: as it is).
     """
 
     context: int = 1
     pixel_mm: float | None = None
+    longest_side: int | None = None
 
     @property
     def channels(self) -> int:
@@ -109,7 +111,7 @@ def stack_slices(case: Case, modalities: Sequence[str], slicing: Slicing) -> Sli
         array = array[..., None] if array.ndim == 3 else array
         if array.shape[-1] == 3 and slicing.channels != 3:
             array = array.mean(axis=-1, keepdims=True)
-        planes[name] = resize(torch.from_numpy(np.ascontiguousarray(array)), case, slicing.pixel_mm, "bilinear").half()
+        planes[name] = resize(torch.from_numpy(np.ascontiguousarray(array)), case, slicing, "bilinear").half()
     depth = max(p.shape[-1] for p in planes.values())
     first = next(iter(planes.values()))
     images = first.new_zeros(len(modalities), *first.shape[:3], depth)
@@ -123,17 +125,19 @@ def stack_slices(case: Case, modalities: Sequence[str], slicing: Slicing) -> Sli
 def stack_masks(case: Case, masks: Sequence[Mask], slicing: Slicing) -> Tensor:
     """Masks (x, y, z) of a case cut and resized like its images: (target, plane, row, column) uint8."""
     cut_masks = [np.ascontiguousarray(cut(mask, case.slice_axis)).astype(np.float32)[..., None] for mask in masks]
-    resized = [resize(torch.from_numpy(m), case, slicing.pixel_mm, "bilinear")[..., 0] > 0.5 for m in cut_masks]
+    resized = [resize(torch.from_numpy(m), case, slicing, "bilinear")[..., 0] > 0.5 for m in cut_masks]
     return torch.stack(resized).to(torch.uint8)
 
 
-def resize(planes: Tensor, case: Case, pixel_mm: float | None, mode: str) -> Tensor:
-    """Planes (plane, row, column, channel) resampled within the plane to square pixels of `pixel_mm`."""
-    if pixel_mm is None or not case.spacing_known:
+def resize(planes: Tensor, case: Case, slicing: Slicing, mode: str) -> Tensor:
+    """Planes (plane, row, column, channel) resampled within the plane, as `slicing` has it."""
+    shape, pixel_mm = planes.shape[1:3], slicing.pixel_mm
+    if pixel_mm is not None and case.spacing_known:
+        size = [max(1, round(n * s / pixel_mm)) for n, s in zip(shape, plane_spacing_mm(case), strict=True)]
+    elif slicing.longest_side is not None and not case.spacing_known:
+        size = [max(1, round(n * slicing.longest_side / max(shape))) for n in shape]
+    else:
         return planes
-    size = [
-        max(1, round(n * s / pixel_mm)) for n, s in zip(planes.shape[1:3], plane_spacing_mm(case), strict=True)
-    ]
     moved = planes.permute(0, 3, 1, 2)
     shrinks = size[0] < planes.shape[1]
     resized = functional.interpolate(moved, size=size, mode=mode, align_corners=False, antialias=shrinks)

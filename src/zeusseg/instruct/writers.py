@@ -12,6 +12,7 @@ from zeusseg.errors import UsageError
 from zeusseg.instruct.controls import FileWriter, NameWriter, NoneWriter, ShuffledWriter
 from zeusseg.instruct.finding import Finding
 from zeusseg.instruct.measured import MeasuredWriter
+from zeusseg.instruct.prompted import PromptWriter
 
 if TYPE_CHECKING:
     from zeusseg.instruct.language.usage import Usage
@@ -105,6 +106,13 @@ def _shuffled(argument: str, order: Order) -> Writer:
     return ShuffledWriter(order.source, order.seed)
 
 
+def _prompt(argument: str, order: Order) -> Writer:
+    targets = order.targets if order.targets is not None else order.source.targets if order.source else None
+    if not argument or targets is None:
+        raise UsageError("the writer 'prompt' needs a kind, as in prompt:P5, and source= or targets=")
+    return PromptWriter(argument, targets, getattr(order.source, "about", {}))
+
+
 def _language(kind: str) -> Callable[[str, Order], Writer]:
     def make(argument: str, order: Order) -> Writer:
         from zeusseg.instruct.language.prompts import load_prompts
@@ -151,8 +159,9 @@ WRITERS: dict[str, Callable[[str, Order], Writer]] = {
     "shuffled": _shuffled,
     "local": _language("local"),
     "server": _language("server"),
+    "prompt": _prompt,
 }
-WITH_ARGUMENT = {"file": "file:PATH", "local": "local:MODEL", "server": "server:URL#MODEL"}
+WITH_ARGUMENT = {"file": "file:PATH", "local": "local:MODEL", "server": "server:URL#MODEL", "prompt": "prompt:P5"}
 PICTURES = ("sheet", "slices")
 
 
@@ -165,7 +174,9 @@ def make_writer(spec: str, **order: Any) -> Writer:
     name, colon, argument = spec.partition(":")
     if name not in WRITERS:
         known = ", ".join(WITH_ARGUMENT.get(writer, writer) for writer in WRITERS)
-        raise UsageError(f"unknown writer {spec!r}: expected one of {known}")
+        hint = "; only `zeusseg study` makes oracle text, for arms marked `oracle: true`"
+        hint = hint if name.startswith("oracle") else ""
+        raise UsageError(f"unknown writer {spec!r}: expected one of {known}{hint}")
     if colon and name not in WITH_ARGUMENT:
         raise UsageError(f"the writer {name!r} takes no argument, but {spec!r} was given")
     return WRITERS[name](argument, Order(**order))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from zeusseg.case import Array, Mask, Volume
 from zeusseg.errors import BadInputError
+from zeusseg.io import pictures
 from zeusseg.io.volumes import image_suffix, read_labels, write_volume
 
 PROBABILITY = "_probability"  # TARGET_probability.nii.gz, beside TARGET.nii.gz
@@ -29,6 +30,16 @@ def read_mask(stem_or_path: Path, like: Volume) -> Mask:
     Raises `BadInputError` where it is missing or unreadable, or lies on another grid than `like` (both are said).
     """
     return read_label_map(stem_or_path, like) != 0
+
+
+def read_binary_labels(path: Path) -> Volume:
+    """A label file in which one object is marked, as 0 and 1: any value but 0 in a volume, half of the range and above
+    in a picture (see `read_mask_picture`). Raises `BadInputError` as `read_labels` does, but takes coloured pictures.
+    """
+    if image_suffix(path) in pictures.SUFFIXES:
+        return Volume.from_file(pictures.read_mask_picture(path), pictures.picture_affine(), "picture")
+    stored = read_labels(path)
+    return Volume((stored.array != 0).astype(np.uint8), stored.affine, stored.file_grid)
 
 
 def write_probability(stem: Path, probability: NDArray[np.float32], like: Volume) -> Path:

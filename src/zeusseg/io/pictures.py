@@ -39,6 +39,23 @@ def read_picture(path: Path, *, labels: bool = False) -> Array:
     return np.swapaxes(pixels, 0, 1)[:, :, None]
 
 
+def read_mask_picture(path: Path) -> Array:
+    """Pixels as (column, row, 1), 1 inside and 0 outside. Raises `BadInputError`.
+
+    Inside is what reaches half of the range of values (128 of 0 to 255), in any channel where the mask has colour:
+    JPEG leaves faint greys all around an object, which are not part of it. A lossless mask that stays below half
+    everywhere numbers its objects (0 and 1, say): there every value but 0 is inside.
+    """
+    pixels = read_picture(path)
+    if pixels.dtype.kind not in "iu":
+        raise BadInputError(f"{path}: a mask of {pixels.dtype} numbers: expected whole numbers, such as 0 and 255")
+    strongest = pixels.max(axis=3) if pixels.ndim == 4 else pixels
+    half = (int(np.iinfo(str(pixels.dtype)).max) + 1) // 2
+    if path.suffix.lower() in LOSSLESS_SUFFIXES and strongest.max() < half:
+        return np.not_equal(strongest, 0).astype(np.uint8)
+    return np.greater_equal(strongest, half).astype(np.uint8)
+
+
 def picture_shape(path: Path) -> tuple[int, int, int]:
     """(columns, rows, 1). The pixels are decoded too, so that a truncated file is noticed. Raises `BadInputError`."""
     image = _load(path)

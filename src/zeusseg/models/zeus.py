@@ -59,6 +59,9 @@ class ZeusModel(nn.Module):
     part, not crops. Raises `ValueError` for an unknown part, `UsageError` where a model cannot be loaded.
     """
 
+    # Whether it says by itself how likely a target is there at all.
+    has_presence = True
+
     def __init__(
         self,
         modalities: int,

@@ -12,10 +12,12 @@ from pydantic import Field, field_validator, model_validator
 from zeusseg.errors import UsageError
 from zeusseg.files import target_file_name
 from zeusseg.settings import Part, changed, fitting, parse_changes, read_mapping
+from zeusseg.studies.oracle import is_oracle
+from zeusseg.studies.splits import DrawnSplit
 from zeusseg.training.config import TrainConfig
 
 # Keys of an arm that say something about it; every other key of an arm is a change to the configuration.
-ABOUT = ("note", "control", "oracle")
+ABOUT = ("note", "control", "oracle", "seeds")
 # Decided by the study for all arms: arms that were trained or tested on other patients could not be paired.
 OF_THE_STUDY = ("fit.seed", "split")
 
@@ -24,13 +26,14 @@ class ArmConfig(Part):
     """One arm: `changes` (dotted key to value) to the base configuration, and what readers should know of it.
 
     `control`: not a method that anybody would use, but one that shows what another gains. `oracle`: it may use text
-    made from reference masks.
+    made from reference masks. `seeds`: its own, where it is too slow for all of the study's.
     """
 
     changes: dict[str, Any] = Field(default_factory=dict)
     note: str = ""
     control: bool = False
     oracle: bool = False
+    seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -55,6 +58,10 @@ class StudyConfig(Part):
     Tested is on the split `test_on`, or on `folds` drawn by patient; besides with fewer modalities (`modalities`: lists
     of them, or all `subsets`) and on the splits `also_on`. `compare` are the pairs of arms that the question is about;
     None: all.
+
+    `splits` are drawn from those that the data come with (`studies.splits`), and training cases that look like a tested
+    one are refused or left out (`leaks`). With `language` every model also takes the language test, on the split that
+    it is tested on.
     """
 
     name: str
@@ -68,6 +75,9 @@ class StudyConfig(Part):
     also_on: tuple[str, ...] = ()
     metrics: tuple[str, ...] = Field(default=("dice",), min_length=1)
     compare: tuple[tuple[str, str], ...] | None = None
+    splits: dict[str, DrawnSplit] = Field(default_factory=dict)
+    leaks: Literal["refuse", "leave out"] = "refuse"
+    language: bool = False
 
     @field_validator("arms")
     @classmethod
@@ -88,6 +98,12 @@ class StudyConfig(Part):
     def _fits_together(self) -> StudyConfig:
         if self.folds is not None and self.test_on is not None:
             raise ValueError("give `test_on` or `folds`, not both")
+        if self.folds is not None and (self.splits or self.leaks != "refuse" or self.language):
+            raise ValueError("`splits`, `leaks` and `language` are for a split that is tested on, not for `folds`")
+        for name, arm in self.arms.items():
+            others = sorted(set(arm.seeds or ()) - set(self.seeds))
+            if others:
+                raise ValueError(f"the arm {name!r} has the seed {others[0]}, but the study only {self.seeds}")
         for pair in self.compare or ():
             unknown = [name for name in pair if name not in self.arms]
             if unknown:
@@ -95,6 +111,10 @@ class StudyConfig(Part):
             if pair[0] == pair[1]:
                 raise ValueError(f"`compare` sets the arm {pair[0]!r} against itself")
         return self
+
+    def seeds_of(self, arm: str) -> tuple[int, ...]:
+        """The seeds that an arm is trained with."""
+        return self.arms[arm].seeds or self.seeds
 
     @property
     def main_split(self) -> str:
@@ -109,7 +129,7 @@ class StudyConfig(Part):
         """The training configuration of an arm. Raises `UsageError` naming the arm and the key that does not fit."""
         content = changed(self.config, {**self.arms[arm].changes, "fit.seed": seed})
         config = fitting(TrainConfig, content, f"the arm {arm!r}")
-        if config.writer.startswith("oracle") and not self.arms[arm].oracle:
+        if is_oracle(config.writer) and not self.arms[arm].oracle:
             raise UsageError(
                 f"the arm {arm!r} would use text made from reference masks ({config.writer}): mark it `oracle: true`"
             )
@@ -142,7 +162,7 @@ def write_study(study: StudyConfig) -> str:
     """The study as YAML that `read_study` takes back; its base configuration is written out."""
     content = {key: value for key, value in study.model_dump(mode="json").items() if value is not None}
     content["arms"] = {
-        name: {**arm.changes, **arm.model_dump(exclude={"changes"}, exclude_defaults=True)}
+        name: {**arm.changes, **arm.model_dump(mode="json", exclude={"changes"}, exclude_defaults=True)}
         for name, arm in study.arms.items()
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

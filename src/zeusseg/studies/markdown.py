@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from zeusseg.report.compare import Pair
-from zeusseg.report.summary import interval, number
+from zeusseg.report.summary import number
+from zeusseg.studies.overview import HOW_TO_READ_OVERVIEW, overview
 from zeusseg.studies.plan import Setting
-from zeusseg.studies.results import Row
-from zeusseg.studies.table import StudyResult
+from zeusseg.studies.table import StudyResult, mean_text
 
 HOW_TO_READ = """Means over patients: a patient's masks are averaged for every seed, then over seeds. In brackets the
 95 % interval of the mean (BCa bootstrap over patients, 9999 draws, seed 0). "Seeds" is the lowest and the highest mean
@@ -34,6 +34,8 @@ def study_markdown(result: StudyResult) -> str:
         parts += ["\n".join(f"- {pair.sentence()}" for pair in found.pairs)] if found.pairs else []
         if found.with_failures:
             parts += ["With failed masks as misses:", "\n".join(f"- {pair.sentence()}" for pair in found.with_failures)]
+    if result.language is not None:
+        parts += ["## All of it in one table", _table(*overview(result)), HOW_TO_READ_OVERVIEW]
     parts += ["## How the arms were trained", _training(result)]
     if any(setting.modalities for setting in others):
         parts += ["## With fewer modalities", *_by_modalities(result)]
@@ -46,12 +48,6 @@ def study_markdown(result: StudyResult) -> str:
     if result.failures:
         parts += ["## What failed or was left out", _table(["what", "why"], result.failures.items())]
     return "\n\n".join([*parts, HOW_TO_READ]) + "\n"
-
-
-def mean_text(row: Row) -> str:
-    """`0.812 [0.700 to 0.900]`."""
-    bounds = interval(row.found)
-    return number(row.found.mean) + (f" [{bounds}]" if bounds else "")
 
 
 def _means(result: StudyResult, setting: Setting) -> str:

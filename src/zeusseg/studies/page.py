@@ -14,12 +14,12 @@ from zeusseg.files import write_text
 from zeusseg.report.compare import LOWER_IS_BETTER
 from zeusseg.report.page import load_template
 from zeusseg.report.strip import Dot, strip_plot
-from zeusseg.studies.markdown import mean_text
+from zeusseg.studies.overview import HOW_TO_READ_OVERVIEW, overview
 from zeusseg.studies.pictures import draw_cases
 from zeusseg.studies.plan import Job, Setting
 from zeusseg.studies.results import Row
 from zeusseg.studies.scores import MaskScore
-from zeusseg.studies.table import StudyResult
+from zeusseg.studies.table import StudyResult, mean_text
 
 
 def write_study_page(
@@ -35,6 +35,8 @@ def write_study_page(
         strips=[(row, _strip(row)) for row in result.rows_of(main) if not row.metric.startswith(LOWER_IS_BETTER)],
         pictures=draw_cases([mask for mask in masks if mask.setting == main], dataset, out / "predictions", jobs),
         mean_text=mean_text,
+        overview=overview(result) if result.language is not None else None,
+        how_to_read_overview=HOW_TO_READ_OVERVIEW,
     )
     write_text(out / "report.html", content)
 

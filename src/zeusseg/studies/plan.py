@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from zeusseg.datasets import Dataset, draw_splits
+from zeusseg.datasets import Dataset
 from zeusseg.datasets.splits import read_splits
 from zeusseg.errors import UsageError
 from zeusseg.models.zeus import PRETRAINED, RANDOM
 from zeusseg.studies.config import StudyConfig
+from zeusseg.studies.splits import study_splits
 from zeusseg.training.config import TrainConfig, read_config
 
 Splits = Mapping[str, tuple[str, ...]]
@@ -89,11 +90,14 @@ class Plan:
     sides: Splits
 
 
-def make_plan(study: StudyConfig, dataset: Dataset) -> Plan:
+def make_plan(study: StudyConfig, dataset: Dataset, *, progress: bool = True) -> Plan:
     """Raises `UsageError` where a split, a modality or enough patients are not there, or training cases are tested."""
-    configs = {(seed, arm): study.config_of(arm, seed) for seed in study.seeds for arm in study.arms}
+    configs = {
+        (seed, arm): study.config_of(arm, seed)
+        for seed in study.seeds for arm in study.arms if seed in study.seeds_of(arm)
+    }  # fmt: skip
     base = study.base()
-    splits = {} if study.folds and dataset.splits is None else _splits(base, dataset)
+    splits: Splits = {} if study.folds and dataset.splits is None else study_splits(study, dataset, progress=progress)
     tested = [study.main_split, *study.also_on]
     for name in study.also_on if study.folds else tested:
         if not splits.get(name):
@@ -153,11 +157,6 @@ def refuse_other_runs(plan: Plan, dataset: Dataset, out: Path) -> None:
                 f"{run} was trained as another arm ({'; '.join(reasons)}): delete {out / 'runs' / job.arm} to have "
                 "this arm trained anew, or name another --out"
             )
-
-
-def _splits(base: TrainConfig, dataset: Dataset) -> Splits:
-    """The data's own splits, else one draw for all arms and seeds: only then can arms be paired by patient."""
-    return dataset.splits if dataset.splits is not None else draw_splits(dataset, base.split, base.fit.seed)
 
 
 def _subsets(study: StudyConfig, modalities: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -65,7 +65,7 @@ def patient_means(masks: Iterable[MaskScore], metric: str) -> dict[str, float]:
     """
     found: dict[str, dict[int, list[float]]] = {}
     for mask in masks:
-        value = mask.score.values[metric]
+        value = mask.value(metric)
         if not math.isnan(value):
             size = abs(value) if metric.startswith("volume_difference") else value
             found.setdefault(mask.score.patient, {}).setdefault(mask.seed, []).append(size)
@@ -120,7 +120,7 @@ def _row(arm: str, setting: Setting, target: str, metric: str, masks: Sequence[M
         found=summarize(list(patients), list(patients.values())),
         with_failures=summarize(list(with_failures), list(with_failures.values())),
         patients=patients, seeds=seeds,
-        n_cases=len({mask.score.case for mask in written if not math.isnan(mask.score.values[metric])}),
+        n_cases=len({mask.score.case for mask in written if not math.isnan(mask.value(metric))}),
         with_reference=sum(mask.score.reference_voxels > 0 for mask in written),
         misses=sum(mask.score.missed for mask in written),
         target_free=sum(mask.score.reference_voxels == 0 for mask in written),

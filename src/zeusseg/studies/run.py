@@ -19,12 +19,13 @@ from zeusseg.errors import UsageError
 from zeusseg.files import write_text
 from zeusseg.metrics import Definitions
 from zeusseg.report.scoring import metric_names
-from zeusseg.studies.config import read_study, write_study
+from zeusseg.studies.config import StudyConfig, read_study, write_study
+from zeusseg.studies.language.command import LanguageTest, probe_language
 from zeusseg.studies.markdown import study_markdown
 from zeusseg.studies.page import write_study_page
 from zeusseg.studies.plan import Job, Plan, Setting, make_plan, refuse_other_runs
 from zeusseg.studies.results import compare_arms, describe_arms
-from zeusseg.studies.scores import MaskScore, Words, score_model, scores_csv
+from zeusseg.studies.scores import EMPTY_IS_ONE, MaskScore, Words, score_model, scores_csv
 from zeusseg.studies.table import StudyResult, arm_facts, table_csv
 from zeusseg.training.run import refuse_leaks, train
 from zeusseg.work import notify
@@ -57,13 +58,16 @@ def run_study(
     path, out = Path(path), Path(out)
     study = read_study(path, overrides)
     known = tuple(metric_names(dataset.spacing_known, Definitions()).values())
-    unknown = [metric for metric in study.metrics if metric not in known]
+    unknown = [metric for metric in study.metrics if metric.removesuffix(EMPTY_IS_ONE) not in known]
     if unknown:
-        raise UsageError(f"`metrics` names {unknown[0]!r}: expected some of {', '.join(known)}")
-    plan = make_plan(study, dataset)
+        raise UsageError(
+            f"`metrics` names {unknown[0]!r}: expected some of {', '.join(known)}, or one of them with {EMPTY_IS_ONE} "
+            "behind it, which counts rightly empty masks as 1"
+        )
+    plan = make_plan(study, dataset, progress=progress)
     refuse_other_runs(plan, dataset, out)
     if not (out / "splits.json").exists() or read_splits(out / "splits.json") != dict(plan.sides):
-        if not allow_leaks:
+        if not allow_leaks and study.leaks == "refuse":
             refuse_leaks(dataset, dict(plan.sides), progress=progress)
         write_text(out / "splits.json", json.dumps(plan.sides, indent=1))
     write_text(out / "study.yaml", write_study(study))
@@ -72,13 +76,16 @@ def run_study(
     masks, failures = _run_jobs(plan, words, out, progress)
     finished = [job for job in plan.jobs if _is_finished(out / "runs" / job.place)]
     facts = [(job, json.loads((out / "runs" / job.place / "run.json").read_text(encoding="utf-8"))) for job in finished]
+    asked, unasked = _ask(study, plan, finished, dataset, out, progress)
     result = StudyResult(
         study=study,
         data=dataset.name,
         rows=tuple(describe_arms(masks, study.metrics)),
         comparisons=tuple(compare_arms(masks, study.metrics, study.compare)),
-        arms=arm_facts(study, facts),
+        arms=arm_facts(study, facts, masks),
+        language=asked,
         failures=failures
+        | unasked
         | {f"training, case {case}": reason for _, found in facts for case, reason in found["failures"].items()},
         command=command or _command(path, dataset, out, overrides),
     )
@@ -121,6 +128,21 @@ def _run_jobs(plan: Plan, words: Words, out: Path, progress: bool) -> tuple[list
     return masks, failures
 
 
+def _ask(
+    study: StudyConfig, plan: Plan, finished: Sequence[Job], dataset: Dataset, out: Path, progress: bool
+) -> tuple[LanguageTest | None, dict[str, str]]:
+    """What the language test finds of the finished models, where the study has them take it, and what failed."""
+    if not study.language or not finished:
+        return None, {}
+    runs = [str(out / "runs" / job.place) for job in finished]
+    ids = plan.settings[0].case_ids(dataset, finished[0].splits)
+    try:
+        test = probe_language(runs, dataset, ids, out / "language", seed=study.base().fit.seed, progress=progress)
+    except UsageError as error:
+        return None, {"language test": str(error)}
+    return test, {f"language test, {what}": why for what, why in test.failures.items()}
+
+
 def _train(job: Job, words: Words, out: Path) -> bool:
     """Train a model that is not finished yet; whether there was anything to do."""
     run = out / "runs" / job.place
@@ -128,11 +150,15 @@ def _train(job: Job, words: Words, out: Path) -> bool:
     if todo:
         resume = (run / "config.yaml").exists()
         own = replace(words.dataset, splits=dict(job.splits))
-        if not resume:
-            written = words.write(job.config.writer, Setting(job.config.train_on), job.splits[job.config.train_on])
-            write_text(run / "instructions.jsonl", "".join(line.to_json() + "\n" for line in written.instructions))
+        lines = []
+        for split in dict.fromkeys((job.config.train_on, job.config.calibrate_on)):
+            lines += words.write(job.config.writer, Setting(split), job.splits.get(split, ())).instructions
+        write_text(run / "instructions.jsonl", "".join(line.to_json() + "\n" for line in lines))
         store = out / "store" if job.frozen and job.has_views else None
-        train(job.config, own, run, resume=resume, allow_leaks=True, store=store, progress=words.progress)
+        train(
+            job.config, own, run, resume=resume, allow_leaks=True, store=store, instructions=lines,
+            progress=words.progress,
+        )  # fmt: skip
     # They are many times the size of the model, and a study that wants another model trains it from the beginning.
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return todo

@@ -15,25 +15,39 @@ from typing import Any
 from zeusseg.datasets import Dataset
 from zeusseg.files import target_file_name, write_text
 from zeusseg.inference.predict import WithModalities, predict
+from zeusseg.inference.record import seconds_of
+from zeusseg.instruct.instruction import read_instructions
 from zeusseg.instruct.write import WrittenInstructions, write_instructions
 from zeusseg.instruct.writers import make_writer, store_of
 from zeusseg.report.evaluate import score_predictions
 from zeusseg.report.scoring import Score
 from zeusseg.report.summary import or_none
+from zeusseg.studies.oracle import is_oracle, oracle_instructions
 from zeusseg.studies.plan import ALL_MODALITIES, Job, Setting
 
 KEPT = "scores.json"
+EMPTY_IS_ONE = "_empty_is_1"
 
 
 @dataclass(frozen=True)
 class MaskScore:
-    """The score of one mask: of which arm, with which seed (and fold), in which setting."""
+    """The score of one mask: of which arm, with which seed (and fold), in which setting, and how many `seconds` its
+    case took from reading to written masks."""
 
     arm: str
     seed: int
     fold: int | None
     setting: Setting
     score: Score
+    seconds: float = math.nan
+
+    def value(self, metric: str) -> float:
+        """The score's value of a metric, or of one with `EMPTY_IS_ONE` behind it: where the reference is empty, 1 for
+        an empty mask and 0 for any other, as many published studies have it."""
+        name = metric.removesuffix(EMPTY_IS_ONE)
+        if name != metric and self.score.reference_voxels == 0:
+            return float(self.score.predicted_voxels == 0 and self.score.failure is None)
+        return self.score.values[name]
 
     @property
     def reference(self) -> tuple[int, int | None, str, str]:
@@ -57,8 +71,17 @@ class Words:
         return self.folder / target_file_name(writer) / f"{setting.shown}.jsonl"
 
     def write(self, writer: str, setting: Setting, case_ids: Sequence[str]) -> WrittenInstructions:
-        """What the file holds for these cases, after what it lacked was written."""
+        """What the file holds for these cases, after what it lacked was written.
+
+        Oracle text, which follows from the reference masks alone, is made anew.
+        """
         out = self.file(writer, setting)
+        if is_oracle(writer):
+            lines, failures = oracle_instructions(writer, self.dataset, case_ids)
+            kept = {(line.case, line.target): line for line in read_instructions(out)} if out.exists() else {}
+            kept |= {(line.case, line.target): line for line in lines}
+            write_text(out, "".join(line.to_json() + "\n" for line in kept.values()))
+            return WrittenInstructions(lines, failures)
         shown = WithModalities(self.dataset, setting.modalities or self.dataset.modalities)
         store = store_of(out.with_name(f"{ALL_MODALITIES}.jsonl"))
         made = make_writer(writer, source=self.dataset, seed=self.seed, store=store, targets=self.dataset.targets)
@@ -83,6 +106,7 @@ def score_model(job: Job, setting: Setting, words: Words, out: Path) -> tuple[li
         predicted = predict(
             run, dataset, predictions, case_ids=case_ids, instructions=instructions,
             modalities=setting.modalities or None, store=out / "store" if job.frozen else None, progress=words.progress,
+            allow_oracle=is_oracle(job.config.writer),
         )  # fmt: skip
         found = score_predictions(predictions, dataset, split_ids=case_ids)
         # That there is no mask is the consequence; why there is none was said by who could not read the case.
@@ -91,9 +115,14 @@ def score_model(job: Job, setting: Setting, words: Words, out: Path) -> tuple[li
             "key": key,
             "scores": [_to_json(score, reasons.get(score.case, score.failure)) for score in found.scores],
             "unscored": dict(found.unscored),
+            "seconds": {case_id: seconds_of(predictions / case_id) for case_id in predicted.done},
         }
         write_text(predictions / KEPT, json.dumps(kept, indent=1))
-    scores = [MaskScore(job.arm, job.seed, job.fold, setting, _from_json(content)) for content in kept["scores"]]
+    seconds = kept.get("seconds", {})
+    scores = [
+        MaskScore(job.arm, job.seed, job.fold, setting, _from_json(content), seconds.get(content["case"], math.nan))
+        for content in kept["scores"]
+    ]
     return scores, kept["unscored"]
 
 
@@ -107,7 +136,7 @@ def scores_csv(masks: Iterable[MaskScore], metrics: Sequence[str]) -> str:
     writer.writerow(["arm", "seed", "fold", "split", "modalities", "patient", "case", "target", "metric", "value"])
     for mask in masks:
         score, setting = mask.score, mask.setting
-        numbers: dict[str, object] = {metric: f"{score.values[metric]:.6f}" for metric in metrics}
+        numbers: dict[str, object] = {metric: f"{mask.value(metric):.6f}" for metric in metrics}
         numbers |= {"reference_voxels": score.reference_voxels, "predicted_voxels": score.predicted_voxels}
         numbers["failed"] = int(score.failure is not None)
         fold = "" if mask.fold is None else mask.fold

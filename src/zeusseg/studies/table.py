@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
-from typing import Any
+from statistics import mean, median
+from typing import TYPE_CHECKING, Any
 
 from zeusseg.report.summary import interval, number
 from zeusseg.studies.config import StudyConfig
 from zeusseg.studies.plan import Job, Setting
 from zeusseg.studies.results import Row, SettingPairs
+from zeusseg.studies.scores import MaskScore
+
+if TYPE_CHECKING:
+    from zeusseg.studies.language.command import LanguageTest
 
 FEW_SEEDS = 3
 COLUMNS = (
     "arm", "control", "oracle", "split", "modalities", "target", "metric", "mean", "low", "high", "median", "seed_min",
     "seed_max", "seeds", "n_patients", "n_cases", "mean_with_failures", "n_patients_with_failures", "misses",
     "with_reference", "false_masks", "target_free", "failed", "steps", "batch_size", "crop", "training_cases",
-    "parameters_trained", "parameters", "trainings", "seconds_per_training",
+    "parameters_trained", "parameters", "trainings", "seconds_per_training", "writer", "seconds_per_case",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ArmFacts:
     """How one arm was trained, as its run folders say. `crop` is (rows, columns); `seconds` is the mean of its
-    `trainings`, on the machine that ran them; `cases` of each training, fewest first where they differ."""
+    `trainings`, on the machine that ran them; `cases` of each training, fewest first where they differ;
+    `seconds_per_case` the median, from reading a case to its written masks; `writer` wrote its instructions."""
 
     name: str
     note: str
@@ -41,6 +47,8 @@ class ArmFacts:
     cases: tuple[int, ...]
     parameters_trained: int
     parameters: int
+    writer: str
+    seconds_per_case: float
 
     @property
     def marked(self) -> str:
@@ -54,7 +62,8 @@ class StudyResult:
     """What a study found.
 
     `rows` and `comparisons` come with the question's own setting first; `arms` are those that were trained at least
-    once. `failures` says what failed (a model, a case of it) and why. `command` repeats the study.
+    once. `failures` says what failed (a model, a case of it) and why. `command` repeats the study. `language` is what
+    the language test found, where the study has one.
     """
 
     study: StudyConfig
@@ -64,6 +73,7 @@ class StudyResult:
     arms: Mapping[str, ArmFacts]
     failures: Mapping[str, str]
     command: str
+    language: LanguageTest | None = None
 
     @property
     def settings(self) -> list[Setting]:
@@ -75,8 +85,12 @@ class StudyResult:
         found = []
         if len(self.study.seeds) < FEW_SEEDS:
             found.append(f"{len(self.study.seeds)} seed(s): too few to tell arms from chance in training; take three.")
-        short = [f"{row.arm} ({len(row.seeds)} of {len(self.study.seeds)})"
-                 for row in self.rows_of(self.settings[0]) if len(row.seeds) < len(self.study.seeds)]  # fmt: skip
+        few = [arm for arm, about in self.study.arms.items() if about.seeds and len(about.seeds) < FEW_SEEDS]
+        if few and not found:
+            found.append(f"Fewer than {FEW_SEEDS} seeds: {', '.join(few)}; chance in their training is not known.")
+        short = [f"{row.arm} ({len(row.seeds)} of {len(self.study.seeds_of(row.arm))})"
+                 for row in self.rows_of(self.settings[0])
+                 if len(row.seeds) < len(self.study.seeds_of(row.arm))]  # fmt: skip
         missing = [arm for arm in self.study.arms if arm not in {row.arm for row in self.rows}]
         if short:
             found.append(f"Not all seeds are there: {', '.join(dict.fromkeys(short))}.")
@@ -107,11 +121,20 @@ class StudyResult:
         return "\n".join(lines)
 
 
-def arm_facts(study: StudyConfig, trained: Sequence[tuple[Job, Mapping[str, Any]]]) -> dict[str, ArmFacts]:
-    """What the run.json of every finished training says, by arm."""
+def mean_text(row: Row) -> str:
+    """`0.812 [0.700 to 0.900]`."""
+    bounds = interval(row.found)
+    return number(row.found.mean) + (f" [{bounds}]" if bounds else "")
+
+
+def arm_facts(
+    study: StudyConfig, trained: Sequence[tuple[Job, Mapping[str, Any]]], masks: Sequence[MaskScore]
+) -> dict[str, ArmFacts]:
+    """What the run.json of every finished training says, by arm, and how long its `masks` took."""
     facts = {}
     for name, arm in study.arms.items():
         runs = [(job, found) for job, found in trained if job.arm == name]
+        seconds = [mask.seconds for mask in masks if mask.arm == name and not math.isnan(mask.seconds)]
         if runs:
             config, first = runs[0][0].config, runs[0][1]
             facts[name] = ArmFacts(
@@ -120,6 +143,7 @@ def arm_facts(study: StudyConfig, trained: Sequence[tuple[Job, Mapping[str, Any]
                 trainings=len(runs), seconds=mean(found["seconds"] for _, found in runs),
                 cases=tuple(sorted({found["cases"] for _, found in runs})),
                 parameters_trained=first["parameters_trained"], parameters=first["parameters"],
+                writer=config.writer, seconds_per_case=median(seconds) if seconds else math.nan,
             )  # fmt: skip
     return facts
 
@@ -143,6 +167,7 @@ def table_csv(result: StudyResult) -> str:
             "failed": row.failed, "steps": arm.steps, "batch_size": arm.batch_size,
             "crop": "x".join(map(str, arm.crop)), "training_cases": "-".join(map(str, arm.cases)),
             "parameters_trained": arm.parameters_trained, "parameters": arm.parameters, "trainings": arm.trainings,
-            "seconds_per_training": f"{arm.seconds:.1f}",
+            "seconds_per_training": f"{arm.seconds:.1f}", "writer": arm.writer,
+            "seconds_per_case": f"{arm.seconds_per_case:.3f}",
         })  # fmt: skip
     return text.getvalue()

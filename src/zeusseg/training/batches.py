@@ -28,6 +28,13 @@ class Batch:
     which: Tensor
     targets: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The batch with its tensors moved to `device`."""
+        self.images = self.images.to(device)
+        self.present, self.masks = self.present.to(device), self.masks.to(device)
+        self.which, self.targets = self.which.to(device), self.targets.to(device)
+        return self
+
 
 def collate(samples: Sequence[dict[str, object]]) -> Batch:
     """Samples to a batch, each distinct text once."""

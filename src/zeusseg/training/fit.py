@@ -18,6 +18,8 @@ from zeusseg.case import Target
 from zeusseg.inference.slices import Slicing
 from zeusseg.inference.store import feature_store
 from zeusseg.lexicon import Lexicon
+from zeusseg.models.build import SegmentationModel
+from zeusseg.models.peers.base import PeerModel
 from zeusseg.models.text import SubwordTextEncoder
 from zeusseg.models.zeus import ZeusModel
 from zeusseg.training.batches import RoundSampler, collate
@@ -28,16 +30,19 @@ from zeusseg.training.machine import fast_precision, keep_freed_memory
 from zeusseg.training.module import TrainingModule
 from zeusseg.training.samples import PreparedCase, SampleStream
 from zeusseg.training.stored import stored_stream
+from zeusseg.training.transfer import fit_transfer
 
 LAST = "last"
 
 
 def fit(
-    model: ZeusModel, cases: Sequence[PreparedCase], targets: Sequence[Target], modalities: Sequence[str],
+    model: SegmentationModel, cases: Sequence[PreparedCase], targets: Sequence[Target], modalities: Sequence[str],
     slicing: Slicing, config: TrainConfig, run: Path, *, resume: bool, progress: bool, store: Path | None = None,
-    lexicon: Lexicon | None = None,
+    lexicon: Lexicon | None = None, held_out: Sequence[PreparedCase] = (),
 ) -> None:
     """Train `model` in place; it ends with the averaged weights. With `resume`, goes on from the last checkpoint.
+
+    By the protocol "transfer", `held_out` cases say when to stop, and which weights it ends with.
 
     A text encoder that is trained learns the `lexicon` first (the package's, where none is given).
 
@@ -53,17 +58,20 @@ def fit(
         cases, targets, modalities, slicing, config.slices.crop, options,
         lexicon=lexicon, subset_of_view=options.views > 0 and model.stacks,
     )
-    if store is not None:
+    workers = loader_workers(cpu_count(), torch.cuda.is_available())
+    if isinstance(model, PeerModel) and options.protocol == "transfer":
+        fit_transfer(model, stream, held_out, options, run, resume=resume, workers=workers, progress=progress)
+        return
+    if store is not None and isinstance(model, ZeusModel):
         stream = stored_stream(stream, feature_store(store, model), model)
         stream.fill(0, "cuda" if torch.cuda.is_available() else "cpu", progress=progress)
     sampler = RoundSampler(lambda: trainer.global_step, options.steps_per_round, options.batch_size)
-    workers = loader_workers(cpu_count(), torch.cuda.is_available())
     loader = DataLoader(
         stream, options.batch_size, sampler=sampler, collate_fn=collate, num_workers=workers,
         persistent_workers=workers > 0, worker_init_fn=_one_thread,
     )
-    learns = isinstance(model.text, SubwordTextEncoder) and config.writer != "none"
-    task = LexiconTask(targets, lexicon, options.seed) if learns else None
+    text = model.text if isinstance(model, ZeusModel) and config.writer != "none" else None
+    task = LexiconTask(targets, lexicon, options.seed) if isinstance(text, SubwordTextEncoder) else None
     module = TrainingModule(model, options, task if config.lexicon.weight else None, config.lexicon.weight)
     checkpoints = run / "checkpoints"
     trainer = Trainer(
@@ -96,8 +104,8 @@ def fit(
             # Killed after its last step: lightning would not enter its loop, at whose end it hands the averages over.
             module.load_state_dict(state["state_dict"])
             return
-    elif task is not None:
-        learn_lexicon(model.text, task, config.lexicon.steps, progress=progress)
+    elif task is not None and text is not None:
+        learn_lexicon(text, task, config.lexicon.steps, progress=progress)
     trainer.fit(module, loader, ckpt_path=checkpoint if goes_on else None, weights_only=True)
 
 

@@ -10,8 +10,9 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from zeusseg.models.build import SegmentationModel
 from zeusseg.models.clicks import Clicks
-from zeusseg.models.zeus import ZeusModel, ZeusOutput
+from zeusseg.models.zeus import ZeusOutput
 from zeusseg.training.batches import Batch
 from zeusseg.training.clicks import correction_clicks, drawn_boxes
 from zeusseg.training.config import FitConfig
@@ -35,7 +36,7 @@ class TrainingModule(LightningModule):
     """
 
     def __init__(
-        self, model: ZeusModel, fit: FitConfig, lexicon: LexiconTask | None = None, lexicon_weight: float = 0.0
+        self, model: SegmentationModel, fit: FitConfig, lexicon: LexiconTask | None = None, lexicon_weight: float = 0.0
     ):
         super().__init__()
         self.model, self.fit_config, self.loss = model, fit, MaskLoss()
@@ -74,10 +75,7 @@ class TrainingModule(LightningModule):
         return clicks
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
-        batch.images, batch.present = batch.images.to(device), batch.present.to(device)
-        batch.masks, batch.which = batch.masks.to(device), batch.which.to(device)
-        batch.targets = batch.targets.to(device)
-        return batch
+        return batch.to(device)
 
     def configure_optimizers(self) -> Any:
         # Decay is for weights that multiply; gains, biases and embeddings keep their size.

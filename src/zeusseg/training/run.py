@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,11 +18,14 @@ from zeusseg.inference.calibration import calibrate
 from zeusseg.inference.load import ENCODERS, LoadedModel, save_model
 from zeusseg.inference.mirror import sided
 from zeusseg.inference.slices import Slicing
+from zeusseg.inference.threshold import choose_threshold
 from zeusseg.instruct.instruction import Instruction
 from zeusseg.instruct.write import write_instructions
 from zeusseg.instruct.writers import make_writer, store_of
 from zeusseg.lexicon import load_lexicon
-from zeusseg.models.zeus import ZeusModel, count_parameters
+from zeusseg.models.build import SegmentationModel, build_model
+from zeusseg.models.peers import peer_class
+from zeusseg.models.zeus import count_parameters
 from zeusseg.training.card import write_card
 from zeusseg.training.config import TrainConfig, write_config
 from zeusseg.training.fit import fit
@@ -41,11 +44,13 @@ class TrainedRun:
 
 def train(
     config: TrainConfig, dataset: Dataset, run: Path | str, *, resume: bool = False, allow_leaks: bool = False,
-    store: Path | None = None, progress: bool = True,
+    store: Path | None = None, instructions: Sequence[Instruction] | None = None, progress: bool = True,
 ) -> TrainedRun:
     """Train one model into the folder `run`.
 
-    `store` is a folder in which a frozen vision encoder's features are kept, for this run and others.
+    `store` is a folder in which a frozen vision encoder's features are kept, for this run and others. `instructions`
+    take the place of those that the configuration's writer would write; the held-out cases need some too, where they
+    choose a threshold or when to stop.
     Raises `UsageError` where `run` already holds a run (unless `resume`), where the split or its training part is
     not there, where it leaks (unless `allow_leaks`), or where no training case can be used. A bad case costs that
     case, and is listed.
@@ -73,42 +78,52 @@ def train(
     write_text(run / "splits.json", json.dumps(splits, indent=1))
 
     seed_everything(config.fit.seed, verbose=False)
-    ids = splits[config.train_on]
-    out = run / "instructions.jsonl"
-    writer = make_writer(config.writer, source=dataset, seed=config.fit.seed, store=store_of(out))
-    written = write_instructions(dataset, writer, out, case_ids=ids, progress=progress)
-    slicing = Slicing(config.slices.context, config.slices.pixel_mm)
-    cases, failures = prepare_cases(dataset, written.instructions, slicing, pieces=bool(config.fit.attributes))
-    failures = {**written.failures, **failures}
+    ids, held_out = splits[config.train_on], held_out_of(config, splits)
+    # Whether held-out cases are asked with instructions of their own; calibration asks by name.
+    choosing = config.threshold == "validation" or config.fit.protocol == "transfer"
+    if choosing and not held_out:
+        raise UsageError(
+            f"validation cases choose the threshold, or when to stop, but the split has none called "
+            f"{config.calibrate_on!r} beside {config.train_on!r}: name them in calibrate_on, or set threshold=0.5"
+        )
+    failures: dict[str, str] = {}
+    if instructions is None:
+        instructions, failures = _write(config, dataset, run, [*ids, *(held_out if choosing else ())], progress)
+    slicing = config.slices.slicing
+    own = set(ids)
+    cases, unused = prepare_cases(
+        dataset, [line for line in instructions if line.case in own], slicing, pieces=bool(config.fit.attributes)
+    )
+    failures |= unused
     if not cases:
         raise UsageError(f"no training case of {dataset.root} can be used: {failures}")
 
-    parts: dict[str, Any] = {
-        "modalities": len(dataset.modalities),
-        "channels": slicing.channels,
-        **config.model.parts,
-    }
-    try:
-        model = ZeusModel(**parts, encoders=run / ENCODERS)
-    except ValueError as error:
-        raise UsageError(f"the configuration's model cannot be built: {error}") from error
+    model, parts = make_model(config, dataset, run)
     if config.writer == "none":
         # Without words, words for absent or turned targets would be the only ones, and give themselves away.
         silent = config.fit.model_copy(update={"absent_targets": 0, "turned_queries": 0})
         config = config.model_copy(update={"fit": silent})
-    fit(model, cases, dataset.targets, dataset.modalities, slicing, config, run, resume=resume, progress=progress,
-        store=store, lexicon=lexicon)
+    asked = [line for line in instructions if line.case in set(held_out)]
+    if config.fit.steps:
+        checked, unused = prepare_cases(dataset, asked, slicing) if config.fit.protocol == "transfer" else ([], {})
+        failures |= unused
+        fit(model, cases, dataset.targets, dataset.modalities, slicing, config, run, resume=resume, progress=progress,
+            store=store, lexicon=lexicon, held_out=checked)
     loaded = LoadedModel(
         model, parts, dataset.modalities, dataset.targets, slicing, config.writer, config.fit.mirror,
         clicks=config.fit.click_share > 0,
     )
-    held_out = splits.get(config.calibrate_on, ()) if config.calibrate_on != config.train_on else ()
-    if held_out:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if held_out and model.has_presence:
         loaded.calibration, unasked = calibrate(
             loaded, dataset, held_out, lexicon=lexicon, device=device, progress=progress
         )
         failures |= unasked
+    if config.threshold == "validation":
+        loaded.threshold, unasked = choose_threshold(loaded, dataset, asked, device=device, progress=progress)
+        failures |= unasked
+    else:
+        loaded.threshold = config.threshold
     save_model(run / "model.safetensors", loaded)
     trainable, total = count_parameters(model)
     facts = {
@@ -123,13 +138,52 @@ def train(
         "failures": failures,
         "parameters_trained": trainable,
         "parameters": total,
-        "frozen": model.frozen,
+        "frozen": dict(model.frozen),
+        "threshold": loaded.threshold,
         "seconds": round(time.monotonic() - started, 1),
         "commit": source_commit(),
     }
     write_text(run / "run.json", json.dumps(facts, indent=1))
     write_text(run / "card.md", write_card(config, dataset, facts))
     return TrainedRun(run, failures)
+
+
+def held_out_of(config: TrainConfig, splits: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The cases that a training may ask but not learn from: of `calibrate_on`, where that is another split."""
+    return tuple(splits.get(config.calibrate_on, ())) if config.calibrate_on != config.train_on else ()
+
+
+def make_model(config: TrainConfig, dataset: Dataset, run: Path) -> tuple[SegmentationModel, dict[str, Any]]:
+    """The configuration's model before it is trained, and the parts that `build_model` takes.
+
+    Raises `UsageError` where it cannot be built, or is a peer and the data have several modalities.
+    """
+    peer = config.model.peer
+    if peer is None:
+        parts: dict[str, Any] = {
+            "modalities": len(dataset.modalities),
+            "channels": config.slices.slicing.channels,
+            **config.model.parts,
+        }
+        try:
+            return build_model(parts, run / ENCODERS), parts
+        except ValueError as error:
+            raise UsageError(f"the configuration's model cannot be built: {error}") from error
+    if len(dataset.modalities) != 1:
+        raise UsageError(f"the model {peer.name} reads one image, but {dataset.root} has the modalities "
+                         f"{', '.join(dataset.modalities)}: name one of them in a targets file")
+    model = peer_class(peer.name).load(peer.weights, peer.changes, frozen=peer.frozen)
+    return model, {"peer": peer.name, "settings": model.settings}
+
+
+def _write(
+    config: TrainConfig, dataset: Dataset, run: Path, case_ids: Sequence[str], progress: bool
+) -> tuple[list[Instruction], dict[str, str]]:
+    """The instructions that the configuration's writer has for these cases, and why some have none."""
+    out = run / "instructions.jsonl"
+    writer = make_writer(config.writer, source=dataset, seed=config.fit.seed, store=store_of(out))
+    written = write_instructions(dataset, writer, out, case_ids=case_ids, progress=progress)
+    return written.instructions, dict(written.failures)
 
 
 def run_splits(config: TrainConfig, dataset: Dataset, run: Path) -> dict[str, tuple[str, ...]]:

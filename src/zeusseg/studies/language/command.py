@@ -22,6 +22,7 @@ from zeusseg.work import notify, track
 
 # What `_named_apart` calls the runs of a study.
 _SEED = re.compile(r"(.+)_seed-\d+")
+_IS_SEED = re.compile(r"seed-\d+")
 
 
 @dataclass
@@ -121,12 +122,12 @@ def _seeds_together(judged: dict[str, list[Judged]], folders: dict[str, Path]) -
 
 
 def _named_apart(models: Sequence[LanguageModel], texts: Sequence[str]) -> dict[str, LanguageModel]:
-    """The models by name; runs of the same name go by that of the folder above as well."""
+    """The models by name; runs of the same name, and those of a study, go by that of the folder above as well."""
     names = [model.name for model in models]
     named: dict[str, LanguageModel] = {}
     for model, text in zip(models, texts, strict=True):
         name = model.name
-        if names.count(name) > 1:
+        if names.count(name) > 1 or _IS_SEED.fullmatch(name):
             name = f"{Path(text.rpartition(':')[0] or text).resolve().parent.name}_{name}"
         if name in named:
             raise UsageError(f"two of the models are called {name!r}: give one of them, or rename a folder")

@@ -1,0 +1,108 @@
+"""Annotation files with one entry per mask: of a picture with several masks none is lost."""
+
+import numpy as np
+import pytest
+
+from zeusseg.datasets import dump_targets_file, load_dataset
+from zeusseg.datasets.chexlocalize import PATHOLOGIES
+from zeusseg.errors import UsageError
+
+PICTURE = np.arange(12, dtype=np.uint8).reshape(3, 4)
+
+
+def mask(*pixels):
+    marked = np.zeros((3, 4), np.uint8)
+    for pixel in pixels:
+        marked[pixel] = 255
+    return marked
+
+
+def entry(picture, shown):
+    return {"img_name": f"{picture}.png", "mask_name": f"{shown}.png", "prompts": {"p0": ""}}
+
+
+def files(masks, anns, pictures):
+    content = {f"images/{name}.png": PICTURE for name in pictures}
+    content |= {f"masks/{name}.png": pixels for name, pixels in masks.items()}
+    return content | {f"anns/{split}.json": entries for split, entries in anns.items()}
+
+
+HEART = files(
+    {
+        "p1_2CH_ED_gt_1": mask((0, 0), (0, 1), (1, 1)),
+        "p1_2CH_ED_gt_2": mask((1, 1), (2, 2)),
+        "p2_2CH_ED_gt_2": mask((2, 3)),
+    },
+    {
+        "train": [entry("p1_2CH_ED", "p1_2CH_ED_gt_2"), entry("p1_2CH_ED", "p1_2CH_ED_gt_1")],
+        "val": [entry("p2_2CH_ED", "p2_2CH_ED_gt_2")],
+    },
+    ("p1_2CH_ED", "p2_2CH_ED", "p3_2CH_ED"),
+)
+
+
+def test_masks_of_several_structures_are_targets_that_may_overlap(make):
+    dataset = load_dataset(make(HEART))
+    assert [target.name for target in dataset.targets] == ["gt 1", "gt 2"]
+    case = dataset.read("p1_2CH_ED")
+    assert [int(case.mask(target).sum()) for target in dataset.targets] == [3, 2]
+    # gt 1 is bit 1, gt 2 is bit 2, and where they meet stands 3.
+    assert case.labels.to_file(case.labels.array)[:, :, 0].T.tolist() == [[1, 1, 0, 0], [0, 3, 0, 0], [0, 0, 2, 0]]
+    assert dataset.splits == {"train": ("p1_2CH_ED",), "val": ("p2_2CH_ED",)}
+
+
+def test_a_structure_without_an_entry_is_empty_and_a_picture_without_entries_has_no_labels(make):
+    dataset = load_dataset(make(HEART))
+    case = dataset.read("p2_2CH_ED")
+    assert [int(case.mask(target).sum()) for target in dataset.targets] == [0, 1]
+    assert dataset.read("p3_2CH_ED").labels is None
+
+
+def test_a_targets_file_names_structures_by_their_bits_and_written_again_means_the_same(make):
+    root = make(HEART | {"targets.yaml": "targets: {cavity: {values: [1]}, heart: {values: [1, 2]}}"})
+    dataset = load_dataset(root)
+    case = dataset.read("p1_2CH_ED")
+    assert [int(case.mask(target).sum()) for target in dataset.targets] == [3, 4]
+    (root / "again.yaml").write_text(dump_targets_file(dataset))
+    assert load_dataset(root, targets_file=root / "again.yaml").targets == dataset.targets
+
+
+def test_structures_that_are_to_be_ignored_are_let_through_together(make):
+    root = make(HEART | {"targets.yaml": "targets: {cavity: {values: [1]}}\nignore: [2]"})
+    dataset = load_dataset(root)
+    assert int(dataset.read("p1_2CH_ED").mask(dataset.targets[0]).sum()) == 3
+
+
+def test_one_mask_with_several_prompts_is_one_mask(make):
+    twice = files({"a": mask((0, 0))}, {"train": [entry("a", "a"), entry("a", "a")]}, "a")
+    dataset = load_dataset(make(twice))
+    assert dataset.labels_are_masks
+    assert int(dataset.read("a").labels.array.sum()) == 1
+
+
+def test_several_masks_that_do_not_say_what_they_show_are_refused(make):
+    two = files(
+        {"a_liver": mask(), "second": mask()}, {"train": [entry("a", "a_liver")], "val": [entry("a", "second")]}, "a"
+    )
+    with pytest.raises(UsageError, match=r"the mask second\.png of the picture 'a' does not say .* a_liver\.png"):
+        load_dataset(make(two))
+
+
+def test_more_structures_than_can_overlap_are_refused(make):
+    names = [f"a_{place}" for place in range(13)]
+    many = files({name: mask() for name in names}, {"train": [entry("a", name) for name in names]}, "a")
+    with pytest.raises(UsageError, match=r"tell 13 structures .* expected at most 12"):
+        load_dataset(make(many))
+
+
+def test_the_ten_pathologies_of_chexlocalize_are_known(make):
+    shown = [name.replace(" ", "_") for name in PATHOLOGIES]
+    picture = "patient64832_study1_view2_lateral"
+    masks = {f"{picture}_{name}": mask((0, 0), *[(1, 1)] * (name == "edema")) for name in shown}
+    dataset = load_dataset(make(files(masks, {"test": [entry(picture, name) for name in masks]}, [picture])))
+    assert (dataset.name, dataset.modalities) == ("chexlocalize", ("xray",))
+    case = dataset.read(picture)
+    sizes = {target.name: int(case.mask(target).sum()) for target in dataset.targets}
+    assert sizes.pop("edema") == 2
+    assert set(sizes.values()) == {1}
+    assert len(sizes) == 9
