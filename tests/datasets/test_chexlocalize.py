@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
-from zeusseg.datasets import load_dataset
+from zeusseg.datasets import describe, load_dataset
 from zeusseg.errors import BadInputError
 
 HEIGHT, WIDTH = 3, 4
@@ -150,3 +150,8 @@ def test_the_digest_covers_the_files_of_masks(make):
     before = load_dataset(root).digest()
     make({"CheXlocalize/gt_segmentations_test.json": {THIRD: {"Edema": runs((0, 0))}}})
     assert load_dataset(root).digest() != before
+
+
+def test_info_takes_the_masks_file_for_no_image(make):
+    told = describe(load_dataset(make(files({FIRST: {"Edema": runs((0, 0))}}))))
+    assert [problem for problem in told.problems if "gt_segmentations" in problem] == []

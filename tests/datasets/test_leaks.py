@@ -165,3 +165,13 @@ def test_real_heart_patients_that_are_copies_are_found(data):
     assert ("patient074_frame01", "patient076_frame01") in identical
     strangers = [pair for pair in pairs if pair.first[:10] != pair.second[:10]]
     assert all({pair.first[:10], pair.second[:10]} == {"patient074", "patient076"} for pair in strangers)
+
+
+def test_a_case_of_a_pool_stays_in_all_its_splits_or_leaves_all_that_are_trained_on():
+    splits = {"train": ("a", "b", "c"), "test": ("x", "y"), "one-train": ("a", "b"), "two-train": ("c",),
+              "one-test": ("x",), "two-test": ("y",)}  # fmt: skip
+    groups = {case: case for case in "acxy"} | {"b": "x"}
+    assert without_leaks(splits, groups, "train") == {
+        "train": ["a", "c"], "test": ["x", "y"], "one-train": ["a"], "two-train": ["c"], "one-test": ["x"],
+        "two-test": ["y"],
+    }  # fmt: skip

@@ -69,10 +69,13 @@ def test_every_writer_refuses_a_case_with_labels(source, tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text('{"model_type": "llava"}')
-    arguments = {"file": f"file:{path}", "local": f"local:{model}", "server": "server:http://localhost:9/v1#m"}
+    arguments = {
+        "file": f"file:{path}", "local": f"local:{model}", "server": "server:http://localhost:9/v1#m",
+        "prompt": "prompt:P1",
+    }  # fmt: skip
     for name in WRITERS:
         spec = arguments.get(name, name)
-        writer = make_writer(spec, source=source, store=tmp_path / "store")
+        writer = make_writer(spec, source=source, store=tmp_path / "store", targets=[Target("polyp", (1,))])
         with pytest.raises(ValueError, match="labels"):
             writer.findings(replace(case, labels=labels))
 

@@ -168,7 +168,7 @@ def test_held_out_cases_are_needed(pictures, tmp_path):
 
 
 def test_a_peer_reads_one_image(phantoms, tmp_path):
-    with pytest.raises(UsageError, match=r"clipseg reads one image, but .* has the modalities t1, flair"):
+    with pytest.raises(UsageError, match=r"clipseg reads one image, but the case .* has t1, flair"):
         train(config().model_copy(update={"calibrate_on": "test"}), phantoms, tmp_path / "run", progress=False)
 
 

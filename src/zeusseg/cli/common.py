@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 
 Data = Annotated[Path, typer.Argument(help="Folder of cases; its layout is recognised.", metavar="DATA")]
-Layout = Annotated[str | None, typer.Option(help="brats, msd, nnunet, medvlsm or folder, where recognition is wrong.")]
+Layout = Annotated[str | None, typer.Option(help="Name of the layout, where recognition is wrong.")]
 Targets = Annotated[Path | None, typer.Option("--targets", help="YAML that names targets, modalities and patients.")]
 Split = Annotated[str | None, typer.Option(help="Only the cases of this split.")]
 Groups = Annotated[Path | None, typer.Option(help="groups.json of check-splits: cases that belong together.")]

@@ -167,7 +167,9 @@ def _headers(dataset: Dataset, case_id: str, problems: list[str]) -> list[Header
     files = dataset.files[case_id]
     headers: dict[Path, Header] = {}
     images = [(file.path, file.channel) for file in files.images.values()]
-    for path, channel in [*images, *([(files.label, None)] if files.label else [])]:
+    # Where labels are read by a reader of their own, they are no images, and have no header.
+    labels = [files.label, *files.more_labels] if files.label and dataset.label_reader is None else []
+    for path, channel in [*images, *((path, None) for path in labels)]:
         if path in headers:
             continue
         try:

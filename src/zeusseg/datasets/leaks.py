@@ -77,15 +77,21 @@ def find_leaks(dataset: Dataset, splits: Mapping[str, Sequence[str]], *, progres
 def without_leaks(splits: Mapping[str, Sequence[str]], groups: Mapping[str, str], keep: str) -> dict[str, list[str]]:
     """The splits with whole groups: what `keep` (the split that is trained on) shares with others is left out of it.
 
-    Groups that several of the other splits share stay in the first of these. Raises `UsageError` where `keep` is no
+    Groups that several of the other splits share stay in the first of these. In a pool of data sets the same case may
+    be in several splits: it stays in all of them, or, where it is trained on, in none. Raises `UsageError` where `keep` is no
     split, or nothing of it is left.
     """
     if keep not in splits:
         raise UsageError(f"there is no split {keep!r} to leave cases out of: there are {', '.join(splits)}")
+    trained = set(splits[keep])
+    others = [name for name in splits if trained.isdisjoint(splits[name])]
     taken: dict[str, str] = {}
     cleaned: dict[str, list[str]] = {}
-    for name in [*(name for name in splits if name != keep), keep]:
-        cleaned[name] = [case for case in splits[name] if taken.setdefault(groups[case], name) == name]
+    for name in dict.fromkeys([*others, keep, *splits]):
+        cleaned[name] = [
+            case for case in splits[name]
+            if (first := taken.setdefault(groups[case], name)) == name or case in cleaned[first]
+        ]  # fmt: skip
     if not cleaned[keep]:
         raise UsageError(f"every case of {keep!r} looks like one of another split: draw the splits anew by groups.json")
     return {name: cleaned[name] for name in splits}

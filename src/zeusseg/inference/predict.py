@@ -91,9 +91,7 @@ def predict(
     shown = WithModalities(source, _modalities(loaded, modalities))
     ids = list(source.case_ids if case_ids is None else case_ids)
     clicked = {} if clicks is None else _clicks(loaded, source, clicks)
-    lines, failures = _instructions(loaded, shown, out, ids, instructions, text, progress)
-    if not allow_oracle:
-        refuse_oracle(lines)
+    lines, failures = _instructions(loaded, shown, out, ids, instructions, text, allow_oracle, progress)
     for case_id in ids:
         if lines[case_id]:
             refuse_unknown_targets(case_id, [line.target for line in lines[case_id]], clicked.get(case_id, {}))
@@ -140,7 +138,7 @@ def _clicks(loaded: LoadedModel, source: CaseSource, path: Path) -> dict[str, di
 
 def _instructions(
     loaded: LoadedModel, source: CaseSource, out: Path, ids: Sequence[str], path: Path | None, text: str | None,
-    progress: bool,
+    allow_oracle: bool, progress: bool,
 ) -> tuple[dict[str, list[Instruction]], dict[str, str]]:
     """The instructions of each case, and why a case has none."""
     if text is not None:
@@ -156,6 +154,12 @@ def _instructions(
         writer = make_writer(loaded.writer, source=source, store=store_of(file), targets=loaded.targets)
         written = write_instructions(source, writer, file, targets=loaded.targets, case_ids=ids, progress=progress)
         found, failures = written.instructions, dict(written.failures)
+    oracle = next((line for line in found if line.oracle), None)
+    if oracle is not None and not allow_oracle:
+        raise UsageError(
+            f"the instruction for case {oracle.case!r}, target {oracle.target!r} is oracle text (made from the "
+            "reference mask): only `zeusseg study` may use it"
+        )
     lines: dict[str, list[Instruction]] = {case_id: [] for case_id in ids}
     for line in found:
         lines.get(line.case, []).append(line)
@@ -163,16 +167,6 @@ def _instructions(
         if not lines[case_id]:
             failures.setdefault(case_id, f"case {case_id!r} has no instruction" + (f" in {path}" if path else ""))
     return lines, failures
-
-
-def refuse_oracle(lines: Mapping[str, Sequence[Instruction]]) -> None:
-    """Raise `UsageError` where one of the instructions (by case) is oracle text."""
-    oracle = next((line for case in lines.values() for line in case if line.oracle), None)
-    if oracle is not None:
-        raise UsageError(
-            f"the instruction for case {oracle.case!r}, target {oracle.target!r} is oracle text (made from the "
-            "reference mask): only `zeusseg study` may use it"
-        )
 
 
 def _predict_case(

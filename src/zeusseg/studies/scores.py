@@ -8,7 +8,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from zeusseg.datasets import Dataset
 from zeusseg.files import target_file_name, write_text
 from zeusseg.inference.predict import WithModalities, predict
 from zeusseg.inference.record import seconds_of
-from zeusseg.instruct.instruction import read_instructions
+from zeusseg.instruct.instruction import Instruction, read_instructions
 from zeusseg.instruct.write import WrittenInstructions, write_instructions
 from zeusseg.instruct.writers import make_writer, store_of
 from zeusseg.report.evaluate import score_predictions
@@ -73,12 +73,13 @@ class Words:
     def write(self, writer: str, setting: Setting, case_ids: Sequence[str]) -> WrittenInstructions:
         """What the file holds for these cases, after what it lacked was written.
 
-        Oracle text, which follows from the reference masks alone, is made anew.
+        Oracle text is made anew, and kept as it was where it is the same.
         """
         out = self.file(writer, setting)
         if is_oracle(writer):
-            lines, failures = oracle_instructions(writer, self.dataset, case_ids)
+            told, failures = oracle_instructions(writer, self.dataset, case_ids)
             kept = {(line.case, line.target): line for line in read_instructions(out)} if out.exists() else {}
+            lines = [_as_kept(line, kept.get((line.case, line.target))) for line in told]
             kept |= {(line.case, line.target): line for line in lines}
             write_text(out, "".join(line.to_json() + "\n" for line in kept.values()))
             return WrittenInstructions(lines, failures)
@@ -143,6 +144,11 @@ def scores_csv(masks: Iterable[MaskScore], metrics: Sequence[str]) -> str:
         about = [mask.arm, mask.seed, fold, setting.split, setting.shown, score.patient, score.case, score.target]
         writer.writerows([*about, name, value] for name, value in numbers.items())
     return text.getvalue()
+
+
+def _as_kept(line: Instruction, kept: Instruction | None) -> Instruction:
+    """The line that is kept, where it differs in nothing but when it was made."""
+    return kept if kept is not None and replace(line, created=kept.created) == kept else line
 
 
 def _digest(path: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from zeusseg.datasets.leaks import find_leaks, without_leaks
 from zeusseg.datasets.splits import draw_splits
@@ -22,15 +22,27 @@ WITH_LEAKS = "-with-leaks"
 
 
 class DrawnSplit(Part):
-    """A split made `of` another one: a `share` of its cases, drawn with their like, or (None) all of them."""
+    """A split made `of` another one, or of several together: a `share` of its cases, drawn with their like, which it
+    then lacks, or (None) all of them, in its place."""
 
-    of: str
+    of: str | tuple[str, ...]
     share: float | None = Field(default=None, gt=0, lt=1)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.of,) if isinstance(self.of, str) else self.of
+
+    @model_validator(mode="after")
+    def _draws_of_one(self) -> DrawnSplit:
+        if not self.sources or (self.share is not None and len(self.sources) > 1):
+            raise ValueError("a share is drawn of one split: put several together first, without a share")
+        return self
 
 
 def study_splits(study: StudyConfig, dataset: Dataset, *, progress: bool = True) -> dict[str, tuple[str, ...]]:
     """The data's own splits, else one draw for all arms and seeds, since only then can arms be paired by patient; then
-    those that the study draws from them, one after the other.
+    those that the study draws from them, one after the other. Where it draws any, those that it does not use are left
+    out: in a pool of data sets they hold the same cases once more.
 
     Where leaks are left out, the training split loses the cases that look like one of another split, and a second one,
     NAME-with-leaks, keeps them. Raises `UsageError` where a split is not there, or nothing is left of one.
@@ -42,17 +54,29 @@ def study_splits(study: StudyConfig, dataset: Dataset, *, progress: bool = True)
     # Before anything is drawn: what looks alike within a split goes to one side of the draw.
     groups = find_leaks(dataset, splits, progress=progress).groups
     for name, drawn in study.splits.items():
-        if not splits.get(drawn.of):
-            raise UsageError(f"the split {name!r} is drawn of {drawn.of!r}: there is {', '.join(sorted(splits))}")
+        missing = [source for source in drawn.sources if not splits.get(source)]
+        if missing:
+            raise UsageError(f"the split {name!r} is made of {missing[0]!r}: there is {', '.join(sorted(splits))}")
         if drawn.share is None:
-            splits[name] = splits.pop(drawn.of)
+            together = (case_id for source in drawn.sources for case_id in splits.pop(source))
+            splits[name] = tuple(dict.fromkeys(together))
         else:
-            splits[name], splits[drawn.of] = _draw(splits[drawn.of], groups, drawn.share, base.fit.seed)
+            source = drawn.sources[0]
+            splits[name], splits[source] = _draw(splits[source], groups, drawn.share, base.fit.seed)
+    if study.splits:
+        splits = {name: ids for name, ids in splits.items() if name in _used(study)}
     if study.leaks == "leave out":
         trained = base.train_on
         cleaned = {name: tuple(ids) for name, ids in without_leaks(splits, groups, trained).items()}
         splits = {**cleaned, trained + WITH_LEAKS: splits[trained]}
     return splits
+
+
+def _used(study: StudyConfig) -> set[str]:
+    """The names of the splits that some arm is trained, validated or tested on."""
+    configs = [study.base(), *(study.config_of(arm, study.seeds[0]) for arm in study.arms)]
+    names = {name for config in configs for name in (config.train_on, config.calibrate_on)}
+    return names | {study.main_split, *study.also_on}
 
 
 def _draw(

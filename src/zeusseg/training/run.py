@@ -156,7 +156,7 @@ def held_out_of(config: TrainConfig, splits: Mapping[str, Sequence[str]]) -> tup
 def make_model(config: TrainConfig, dataset: Dataset, run: Path) -> tuple[SegmentationModel, dict[str, Any]]:
     """The configuration's model before it is trained, and the parts that `build_model` takes.
 
-    Raises `UsageError` where it cannot be built, or is a peer and the data have several modalities.
+    Raises `UsageError` where it cannot be built, or is a peer and some case has several images.
     """
     peer = config.model.peer
     if peer is None:
@@ -169,9 +169,10 @@ def make_model(config: TrainConfig, dataset: Dataset, run: Path) -> tuple[Segmen
             return build_model(parts, run / ENCODERS), parts
         except ValueError as error:
             raise UsageError(f"the configuration's model cannot be built: {error}") from error
-    if len(dataset.modalities) != 1:
-        raise UsageError(f"the model {peer.name} reads one image, but {dataset.root} has the modalities "
-                         f"{', '.join(dataset.modalities)}: name one of them in a targets file")
+    several = next((case_id for case_id, files in dataset.files.items() if len(files.images) > 1), None)
+    if several is not None:
+        raise UsageError(f"the model {peer.name} reads one image, but the case {several!r} of {dataset.root} has "
+                         f"{', '.join(dataset.files[several].images)}: name one of them in a targets file")
     model = peer_class(peer.name).load(peer.weights, peer.changes, frozen=peer.frozen)
     return model, {"peer": peer.name, "settings": model.settings}
 

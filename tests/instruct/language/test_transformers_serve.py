@@ -36,7 +36,8 @@ def url(models, tmp_path_factory):
     (home / "hub").mkdir()  # /v1/models lists what is in it
     log = (home / "log").open("w")
     server = subprocess.Popen(
-        [sys.executable, "-c", "from transformers.cli.transformers import main; main()", "serve",
+        # A torchvision for CUDA beside a torch for CPUs would end the server at its first model.
+        [sys.executable, "-c", "import zeusseg.models; from transformers.cli.transformers import main; main()", "serve",
          "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"],
         env=os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}, stdout=log, stderr=subprocess.STDOUT,
     )  # fmt: skip

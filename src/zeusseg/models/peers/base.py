@@ -65,15 +65,17 @@ class PeerModel(nn.Module, ABC):
     def forward(
         self, images: Tensor, present: Tensor, texts: TextTokens, which: Tensor, clicks: Clicks | None = None
     ) -> ZeusOutput:
-        """As `ZeusModel.forward`: `images` (b, 1, 3, h, w), `present` (b, 1), `which` (b, t) picks from `texts`.
+        """As `ZeusModel.forward`: `images` (b, m, 3, h, w), `present` (b, m), `which` (b, t) picks from `texts`.
 
+        Of the modalities one is present in each sample, the picture: data sets of several kinds may be pooled.
         Pictures are padded to squares with their darkest value, never squeezed, and masks come back on their pixels.
         """
         words = TextTokens(texts.tokens[which], texts.mask[which], texts.pooled[which])
         height, width = images.shape[-2:]
         side = max(height, width)
         top, left = (side - height) // 2, (side - width) // 2
-        masks = self.segment(self._pixels(images[:, 0], side, top, left), words)
+        picture = (images * present[:, :, None, None, None]).sum(dim=1)
+        masks = self.segment(self._pixels(picture, side, top, left), words)
         masks = functional.interpolate(masks.float(), size=(side, side), mode="bilinear", align_corners=False)
         masks = masks[..., top : top + height, left : left + width]
         return ZeusOutput(masks, masks.amax(dim=(-2, -1)))
