@@ -78,8 +78,8 @@ def without_leaks(splits: Mapping[str, Sequence[str]], groups: Mapping[str, str]
     """The splits with whole groups: what `keep` (the split that is trained on) shares with others is left out of it.
 
     Groups that several of the other splits share stay in the first of these. In a pool of data sets the same case may
-    be in several splits: it stays in all of them, or, where it is trained on, in none. Raises `UsageError` where `keep` is no
-    split, or nothing of it is left.
+    be in several splits: it stays in all of them, or, where it is trained on, in none. Raises `UsageError` where `keep`
+    is no split, or nothing of it is left.
     """
     if keep not in splits:
         raise UsageError(f"there is no split {keep!r} to leave cases out of: there are {', '.join(splits)}")
