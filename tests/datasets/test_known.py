@@ -72,6 +72,8 @@ def test_glioma_regions_lie_in_one_another(name: str, enhancing: int, edema: int
         ("brats2018", "Brats18_CBICA_AAB_1", "Brats18_CBICA_AAB_1"),
         ("brats2023", "BraTS-GLI-00005-001", "BraTS-GLI-00005"),
         ("open_ms", "patient19", "patient19"),
+        ("camus_medvlsm", "patient0010_2CH_ED", "patient0010"),
+        ("chexlocalize", "patient64541_study1_view2_lateral", "patient64541"),
     ],
 )
 def test_a_case_id_tells_the_patient(name: str, case_id: str, patient: str) -> None:
@@ -95,6 +97,15 @@ def test_a_brats_case_fits_one_years_file(case_id: str) -> None:
 def test_where_the_header_cannot_be_trusted_the_spacing_is_unknown() -> None:
     pictures = {"busi", "kvasir", "clinicdb", "bkai", "cvc300", "colondb", "etis", "isic2016", "dfu2022"}
     assert {name for name, file in FILES.items() if file.spacing == "unknown"} == {"lgg", "acdc", *pictures}
+
+
+def test_both_layouts_of_camus_have_the_same_words_and_the_studys_has_bits_for_values() -> None:
+    own, study = FILES["camus"], FILES["camus_medvlsm"]
+    assert [(t.name, t.synonyms, t.definition) for t in study.as_targets()] == [
+        (t.name, t.synonyms, t.definition) for t in own.as_targets()
+    ]
+    assert [t.values for t in study.as_targets()] == [(1,), (2,), (4,)]
+    assert (study.name, study.modalities) == (own.name, own.modalities)
 
 
 @pytest.mark.parametrize("folder", REAL)

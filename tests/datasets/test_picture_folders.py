@@ -16,7 +16,7 @@ from zeusseg.io import read_binary_labels
 POLYP = np.zeros((24, 30), np.uint8)  # rows, columns; across the 8 x 8 blocks that JPEG works in
 POLYP[5:15, 9:22] = 255
 
-KVASIR = ("cju0qkwl35piu0993l0dewei2", "cju0qoxqj9q6s0835b43399p4")
+KVASIR = ("cju0qkwl35piu0993l0dewei2", "ck2bxiswtxuw80838qkisqjwz")
 BKAI = ("3736e216b08d237285e26c90e1797c77", "5b1393e2ef89424de1556a26c8eba4c1")
 
 

@@ -8,6 +8,7 @@ from zeusseg.case import Target
 from zeusseg.inference import singled_out
 from zeusseg.inference.segment import SegmentedTarget
 from zeusseg.inference.singled_out import SingledOut, single_out
+from zeusseg.models.peers.base import PeerModel
 
 SMALL_LEFT, LARGE_RIGHT = ball(16, 30, radius_mm=12), ball(43, 30, radius_mm=22)
 BOTH = SMALL_LEFT | LARGE_RIGHT
@@ -15,6 +16,7 @@ OWN_ANSWER = ball(30, 10)
 
 
 class Loaded:
+    model: object = None
     targets = (Target("lesion", (1,), ("tumor",)), Target("ventricles", (2,)))
 
 
@@ -86,3 +88,14 @@ def test_a_single_lesion_on_the_other_side_is_not_meant(choose):
     answer, told = choose("the lesion on the right", by_name=SMALL_LEFT)
     assert not answer.mask.any()
     assert told == SingledOut("right", pieces=1, kept=0)
+
+
+def test_a_peers_answer_is_its_own():
+    class Peer(PeerModel):
+        load = encode_text = segment = None
+
+    loaded = Loaded()
+    loaded.model = Peer({"size": 16})
+    own = {"text": found(OWN_ANSWER)}
+    chosen = single_out(loaded, head(flair=[(SMALL_LEFT, 180)]), {"text": "the lesion on the left"}, own)
+    assert chosen == (own, {}, {})

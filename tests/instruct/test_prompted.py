@@ -15,6 +15,7 @@ from zeusseg.instruct.write import write_instructions
 from zeusseg.instruct.writers import make_writer
 
 POLYP, TUMOR = Target("polyp", (1,)), Target("breast tumor", (1,))
+VENTRICLE, EFFUSION = Target("left ventricle", (1,)), Target("pleural effusion", (2,))
 PINK, SKIN_RED = (230, 150, 150), (120, 40, 40)
 
 
@@ -60,6 +61,12 @@ def test_sizes_are_shares_of_the_whole_picture_not_of_what_it_shows():
     assert text_of("P4", case_of(picture([(120, 80, 24)], frame=40))) == "small pink round polyp"
 
 
+def test_what_fills_more_than_three_tenths_does_not_stand_out_so_that_nothing_is_called_large():
+    # Radius 55: 9503 of 38400 pixels, 25 %, and 29 % of what lies within the frame; radius 70: 15394, 40 %.
+    assert text_of("P4", case_of(picture([(120, 80, 55)]))) == "medium pink round polyp"
+    assert text_of("P4", case_of(picture([(120, 80, 70)]))) == "polyp"
+
+
 def test_discs_are_counted():
     text = text_of("P6", case_of(picture([(50, 40, 22), (190, 120, 22)])))
     assert text.startswith("two small pink round polyps, at the ")
@@ -101,22 +108,53 @@ def test_the_diagnosis_changes_no_prompt_and_no_tumor_is_ever_denied(kind):
 
 def test_what_owners_publish_of_a_heart_is_said_and_no_area_is_taken_for_a_chamber():
     case = case_of(picture([(120, 80, 26)])[..., 0])
-    ventricle = Target("left ventricle", (1,))
     about = {"view": "2CH", "phase": "ED", "sex": "M", "age": "48", "quality": "Medium"}
     expected = (
         "left ventricle in the echocardiogram, two-chamber view, end of diastole, male patient, 48 years old, "
         "medium image quality"
     )
-    assert text_of("P6", case, ventricle, about) == text_of("P7", case, ventricle, about) == expected
-    assert text_of("P6", case, ventricle) == "left ventricle in the echocardiogram"
+    assert text_of("P6", case, VENTRICLE, about) == text_of("P7", case, VENTRICLE, about) == expected
+    assert text_of("P6", case, VENTRICLE) == "left ventricle in the echocardiogram"
 
 
 def test_in_pooled_data_areas_describe_the_targets_of_one_kind_only():
-    case, effusion = case_of(picture([(120, 80, 26)])), Target("pleural effusion", (2,))
-    writer = PromptWriter("P3", [POLYP, effusion], {})
+    case = case_of(picture([(120, 80, 26)]))
+    writer = PromptWriter("P3", [POLYP, EFFUSION], {})
     found = writer.findings(case)
     assert writer.unite("a", found, POLYP) == "pink round polyp"
-    assert writer.unite("a", found, effusion) == "pleural effusion in the chest X-ray"
+    assert writer.unite("a", found, EFFUSION) == "pleural effusion in the chest X-ray"
+
+
+@pytest.mark.parametrize(
+    ("kind", "targets", "unsaid"),
+    [
+        ("P7", [VENTRICLE, Target("myocardium", (2,))], "shape (camus)"),
+        ("P6", [EFFUSION], "findings (chest)"),
+        ("P5", [EFFUSION], "shape, location and findings (chest)"),
+        ("P2", [TUMOR], "presence and malignancy (breast)"),
+        ("P3", [POLYP, EFFUSION, TUMOR], "shape (chest), presence and malignancy (breast)"),
+    ],
+)
+def test_what_a_kind_would_say_with_the_mask_alone_is_told_before_it_starts(kind, targets, unsaid):
+    notice = f"prompt:{kind} says nothing of {unsaid}: only a reference mask or a diagnosis would tell"
+    assert PromptWriter(kind, targets, {}).notice == notice
+
+
+@pytest.mark.parametrize(("kind", "target"), [("P6", VENTRICLE), ("P2", EFFUSION), ("P9", POLYP), ("P0", TUMOR)])
+def test_nothing_is_told_where_nothing_is_left_out(kind, target):
+    assert PromptWriter(kind, [target], {}).notice is None
+
+
+def test_the_notice_is_given_before_the_first_prompt_is_written(tmp_path, capsys):
+    class Hearts:
+        targets = (VENTRICLE,)
+        case_ids = ("a",)
+
+        def read(self, case_id, *, labels=True):
+            return case_of(picture([])[..., 0], case_id)
+
+    write_instructions(Hearts(), make_writer("prompt:P7", source=Hearts()), tmp_path / "p7.jsonl", progress=False)
+    assert "note: prompt:P7 says nothing of shape (camus)" in capsys.readouterr().err
 
 
 def test_labels_are_refused_by_every_kind():

@@ -104,3 +104,18 @@ def test_only_frozen_encoders_have_a_store(phantoms):
     arms = {"whole": None, "frozen": frozen, "lora": {**frozen, "model.lora_rank": 2}, "random": control}
     plan = make_plan(study(test_on="test", arms=arms, seeds=[0]), phantoms)
     assert {job.arm: job.frozen for job in plan.jobs} == {"whole": False, "frozen": True, "lora": False, "random": True}
+
+
+def test_a_tested_split_may_not_choose_thresholds(paired):
+    ids = paired.case_ids
+    own = replace(paired, splits={"train": ids[:2], "val": ids[2:4]})
+    with pytest.raises(UsageError, match=r"tested on 'val', which chooses its threshold"):
+        make_plan(study(config={"threshold": "validation"}), own)
+    assert make_plan(study(), own).settings[0].split == "val"
+
+
+def test_a_case_may_not_be_trained_on_under_another_splits_name(paired):
+    ids = paired.case_ids
+    own = replace(paired, splits={"train": ids[:4], "test": ids[3:]})
+    with pytest.raises(UsageError, match=rf"tested on {ids[3]!r} of 'test', which it is trained"):
+        make_plan(study(test_on="test"), own)

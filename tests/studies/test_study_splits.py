@@ -60,9 +60,11 @@ def test_leaks_are_left_out_of_training_and_kept_beside(pictures):
     leaking = set(pictures.splits["train"][:2])
     assert not leaking & {*found["train"], *found["val"]}
     assert found["test"] == pictures.splits["val"]
-    assert leaking <= {*found["train-with-leaks"], *found["val"]} | leaking
-    assert set(found["train-with-leaks"]) - set(found["train"]) <= leaking
-    assert set(found["train"]) <= set(found["train-with-leaks"])
+    # Without the drawn validation cases, the split that is not cleaned is the published one.
+    drawn = study_splits(study(splits=PUBLISHED), pictures, progress=False)
+    assert found["train-with-leaks"] == drawn["train"]
+    assert set(found["train"]) == set(drawn["train"]) - leaking
+    assert leaking & set(drawn["train"])
 
 
 def test_several_splits_are_put_together_and_those_not_used_left_out(pictures):
@@ -82,3 +84,16 @@ def test_what_is_not_there_is_named(pictures):
                      replace(pictures, splits={"train": pictures.case_ids[:1]}), progress=False)  # fmt: skip
     with pytest.raises(ValueError, match="a share is drawn of one split"):
         study(splits={"test": {"of": ["train", "val"], "share": 0.5}})
+
+
+def test_tested_splits_stay_whole_however_alike(pictures):
+    # The copies are in two tested splits; training loses the originals, and no tested split a case.
+    ids = pictures.case_ids
+    first, second = pictures.splits["val"][-2:]
+    own = replace(pictures, splits={"train": pictures.splits["train"][:8], "val": pictures.splits["train"][8:],
+                                    "test": (first,), "further": (second, pictures.splits["train"][0])})  # fmt: skip
+    own.splits["train"] = tuple(i for i in own.splits["train"] if i != pictures.splits["train"][0])
+    found = study_splits(study(leaks="leave out", also_on=["further"]), own, progress=False)
+    assert (found["test"], found["further"]) == (own.splits["test"], own.splits["further"])
+    assert pictures.splits["train"][1] not in found["train"] + found["val"]
+    assert len(ids) == 22

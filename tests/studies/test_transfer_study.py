@@ -12,6 +12,8 @@ from zeusseg.datasets import load_dataset
 from zeusseg.errors import UsageError
 from zeusseg.inference.predict import predict
 from zeusseg.instruct.instruction import read_instructions
+from zeusseg.report.summary import number
+from zeusseg.studies import run as study_run
 from zeusseg.studies.config import read_study
 from zeusseg.studies.run import run_study
 
@@ -149,6 +151,32 @@ def test_seconds_and_parameters_stand_in_the_table(finished):
     assert float(row["seconds_per_case"]) > 0
     assert int(row["parameters"]) == result.arms["unet"].parameters > 11_000_000
     assert row["writer"] == "prompt:P1"
+
+
+def test_what_breaks_the_language_test_of_a_model_costs_that_model(finished, pictures, monkeypatch):
+    folder, _ = finished
+    ask = study_run.ask_model
+
+    def break_one(run, *arguments, **options):
+        if "zero-shot" in run:
+            raise RuntimeError("out of memory")
+        return ask(run, *arguments, **options)
+
+    monkeypatch.setattr(study_run, "ask_model", break_one)
+    again = run_study(folder / "study.yaml", pictures, folder / "out", progress=False)
+    assert again.failures == {"language test, zero-shot, seed 0": "RuntimeError: out of memory"}
+    assert sorted(again.language.models) == ["clipseg_seed-0", "oracle_seed-0", "unet"]
+    line = next(line for line in (folder / "out" / "table.md").read_text().splitlines()
+                if line.startswith("| zero-shot | `prompt:P1`"))  # fmt: skip
+    assert line.endswith(f"| {number(None)} |")
+    monkeypatch.undo()
+    assert run_study(folder / "study.yaml", pictures, folder / "out", progress=False).failures == {}
+
+
+def test_an_oracle_arm_says_so_in_its_name(tmp_path):
+    hidden = {**STUDY, "arms": {"best": {"writer": "oracle:P1", "oracle": True}}}
+    with pytest.raises(UsageError, match="let its name say so"):
+        read_study(write(tmp_path, hidden))
 
 
 def test_running_again_makes_nothing_again(finished, pictures, monkeypatch):

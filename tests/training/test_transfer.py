@@ -1,5 +1,6 @@
 """The protocol of the transfer study: its loss without the published faults, its stops, and which weights are kept."""
 
+import json
 import math
 
 import pytest
@@ -11,9 +12,11 @@ from helpers.pictures import write_pictures
 from zeusseg.datasets import load_dataset
 from zeusseg.errors import UsageError
 from zeusseg.inference.load import load_model
+from zeusseg.inference.slices import SliceStack, Slicing
 from zeusseg.training.config import TrainConfig
 from zeusseg.training.run import train
-from zeusseg.training.transfer import TransferModule, picture_dice, transfer_loss
+from zeusseg.training.samples import PreparedCase
+from zeusseg.training.transfer import TransferModule, WholeSlices, picture_dice, transfer_loss
 
 SURE = 20.0
 PEER = {"name": "clipseg", "changes": TINY_CLIPSEG}
@@ -143,6 +146,84 @@ def test_resuming_ends_with_the_same_weights(trained, pictures, tmp_path, monkey
         torch.testing.assert_close(found[name], tensor, msg=name)
 
 
+def test_resuming_keeps_the_schedule_of_the_learning_rate(pictures, tmp_path, monkeypatch):
+    class PowerLossError(Exception):
+        pass
+
+    rates: list[float] = []
+
+    def validate(self, batch, index):
+        self.log("val/dice", 0.5, batch_size=len(batch.masks))
+        self.log("val/loss", 0.5, batch_size=len(batch.masks))
+
+    def step(self, batch, index):
+        rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
+        if len(rates) == kill_at:
+            raise PowerLossError
+        return train_step(self, batch, index)
+
+    train_step = TransferModule.training_step
+    monkeypatch.setattr(TransferModule, "validation_step", validate)
+    monkeypatch.setattr(TransferModule, "training_step", step)
+    told = config(steps=9, steps_per_round=1)
+    kill_at = 0
+    train(told, pictures, tmp_path / "whole", progress=False)
+    whole, rates = rates, []
+    assert whole == pytest.approx([1e-3] * 7 + [1e-4] * 2)  # the first mark, six flat rounds, then a tenth
+    kill_at = 5
+    with pytest.raises(PowerLossError):
+        train(told, pictures, tmp_path / "killed", progress=False)
+    kill_at = 0
+    train(told, pictures, tmp_path / "killed", resume=True, progress=False)
+    assert rates[:4] + rates[5:] == pytest.approx(whole)  # the fifth step was begun twice
+
+
+def test_a_run_that_had_stopped_does_not_learn_any_more(pictures, tmp_path, monkeypatch):
+    class PowerLossError(Exception):
+        pass
+
+    def fail(*_, **__):
+        raise PowerLossError
+
+    def validate(self, batch, index):
+        self.log("val/dice", 0.5, batch_size=len(batch.masks))
+        self.log("val/loss", 0.5, batch_size=len(batch.masks))
+
+    monkeypatch.setattr("zeusseg.training.transfer.STOP_PATIENCE", 1)
+    monkeypatch.setattr("zeusseg.training.run.choose_threshold", fail)
+    monkeypatch.setattr(TransferModule, "validation_step", validate)
+    told = config(steps=40, steps_per_round=1)
+    with pytest.raises(PowerLossError):
+        train(told, pictures, tmp_path / "run", progress=False)
+    steps = len((tmp_path / "run" / "log.csv").read_text().splitlines())
+    monkeypatch.undo()
+    monkeypatch.setattr("zeusseg.training.transfer.STOP_PATIENCE", 1)
+    monkeypatch.setattr(TransferModule, "training_step", fail)
+    run = train(told, pictures, tmp_path / "run", resume=True, progress=False).folder
+    assert len((run / "log.csv").read_text().splitlines()) == steps
+    assert (run / "model.safetensors").is_file()
+
+
+def test_validation_asks_for_what_is_there_and_for_all_where_nothing_is():
+    masks = torch.zeros(3, 2, 8, 8)  # target, plane, row, column
+    masks[1, 0, 2:4] = 1
+    images = torch.zeros(1, 2, 8, 8, 3)
+    case = PreparedCase(SliceStack(images, torch.tensor([True]), 2, (2, 8, 8)), masks, ("a", "b", "c"), (), ())
+    slices = WholeSlices([case], Slicing(1), (8, 8))
+    asked = [(slices[i]["texts"], int(slices[i]["masks"].sum())) for i in range(len(slices))]
+    assert asked == [(["b"], 16), (["a"], 0), (["b"], 0), (["c"], 0)]
+
+
+def test_the_card_says_which_peer_it_is(trained):
+    card = (trained / "card.md").read_text()
+    assert "clipseg, a published model that others made" in card
+    assert "drawn anew" in card
+    assert "vision encoder" not in card
+    assert "never asked for anything that is not there" in card
+    versions = json.loads((trained / "run.json").read_text())["versions"]
+    assert {"transformers", "open_clip_torch"} <= set(versions)
+
+
 def test_a_run_is_opened_without_the_files_it_was_made_of(trained):
     loaded = load_model(trained)
     assert loaded.parts["peer"] == "clipseg"
@@ -176,7 +257,9 @@ def test_a_peer_reads_one_image(phantoms, tmp_path):
     ("content", "message"),
     [
         ({"fit": {"protocol": "transfer"}}, "model.peer"),
-        ({"fit": {"steps": 0}}, "no weights to load"),
+        ({"fit": {"steps": 0}}, "with their weights"),
+        ({"model": {"peer": PEER}, "fit": {"steps": 0}}, "with their weights"),
+        ({"model": {"peer": PEER}, "fit": {"click_share": 0.5}}, "takes no clicks"),
         ({"threshold": 1.5}, "between 0 and 1"),
         ({"model": {"peer": PEER}, "fit": {"protocol": "transfer", "steps": 70}}, "within a round"),
         ({"model": {"peer": PEER}, "slices": {"context": 0}}, "three channels"),

@@ -6,6 +6,7 @@ mask. Where a picture has several, each shows one structure and is named after b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ from zeusseg.errors import UsageError
 PICTURE_NAME = "image"
 # Structures may overlap, and every combination of them is a label value: 4095 of twelve.
 MOST_STRUCTURES = 12
+# The names of CAMUS's and of CheXlocalize's pictures say what their owners' own layouts say of view and phase.
+_TELLING_NAMES = (
+    re.compile(r"patient\d+_(?P<view>2CH|4CH)_(?P<phase>ED|ES)"),
+    re.compile(r"patient\d+_study\d+_view\d+_(?P<view>frontal|lateral)"),
+)
 
 
 def recognise(root: Path) -> bool:
@@ -27,8 +33,9 @@ def read(root: Path) -> Listing:
     """One case per picture, split as the annotation files are. Their prompts, being oracle text, stay unread.
 
     A picture that no annotation file lists has the mask of its own stem. Where some picture has several masks, the
-    targets are the structures that their names tell; they may overlap, and one without an entry is empty. Raises
-    `UsageError` where an annotation file cannot be followed, or several masks do not say what they show.
+    targets are the structures that their names tell; they may overlap, and one without an entry is empty. View and
+    phase are read from the names of CAMUS's and CheXlocalize's pictures. Raises `UsageError` where an annotation file
+    cannot be followed, or several masks do not say what they show.
     """
     images = {image_stem(path): path for path in images_in(root / "images")}
     masks: dict[str, list[Path]] = {}
@@ -54,7 +61,8 @@ def read(root: Path) -> Listing:
         found = masks.get(case_id, [])
         values = tuple(bits[structures[mask]] for mask in found) if several else ()
         label, more = (found[0], tuple(found[1:])) if found else (None, ())
-        cases.append(FoundCase(case_id, ((PICTURE_NAME, ImageFile(path)),), label, more, values))
+        picture = ((PICTURE_NAME, ImageFile(path)),)
+        cases.append(FoundCase(case_id, picture, label, more, values, about=_told_by(case_id)))
     return Listing(
         root,
         "medvlsm",
@@ -66,6 +74,12 @@ def read(root: Path) -> Listing:
         splits=splits or None,
         problems=tuple(f"{path}: in no annotation file, so in no split" for path in unlisted),
     )
+
+
+def _told_by(case_id: str) -> dict[str, str]:
+    """View and phase, where a picture's name is one that tells them."""
+    found = (pattern.fullmatch(case_id) for pattern in _TELLING_NAMES)
+    return next((match.groupdict() for match in found if match), {})
 
 
 def _structures(root: Path, masks: Mapping[str, list[Path]]) -> dict[Path, str]:

@@ -106,6 +106,8 @@ def load_model(run: Path) -> LoadedModel:
     try:
         model = build_model(header["parts"], run / ENCODERS)
     except UsageError as error:
+        if "peer" in header["parts"]:
+            raise
         raise UsageError(f"{error}; the run {run} was trained on it: copy its folder into {run / ENCODERS}") from error
     for part, trained_on in header["frozen"].items():
         found = model.frozen[part]

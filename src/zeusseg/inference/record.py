@@ -48,6 +48,8 @@ def entry(
         "file": file.name,
         "voxels": int(found.mask.sum()),
     }
+    if line.oracle:
+        values["oracle"] = True
     if clicks is not None:
         values["clicks"] = {"points": len(clicks.points), "box": clicks.box is not None}
     return values

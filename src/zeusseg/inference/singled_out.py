@@ -20,6 +20,7 @@ from zeusseg.inference.segment import SegmentedTarget, segment
 from zeusseg.inference.store import FeatureStore
 from zeusseg.instruct.attributes import Attributes
 from zeusseg.instruct.signals import signal_of
+from zeusseg.models.peers.base import PeerModel
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def single_out(
     Done for texts that name one target, a lesion of some kind, and state a side, a size among several, or a signal of
     it as `instruct.attributes` words them. The mask is then that of the pieces that fit, and empty where none does;
     where that cannot be told (one lesion is neither small nor large, a crop has no sides), the model's own answer
-    stays. Anatomy is on its side by nature: it is never chosen among.
+    stays. Anatomy is on its side by nature: it is never chosen among. A peer's answers stay as they are, since they are
+    to tell what that model makes of the words.
     Raises what `segment` raises.
     """
     modalities = tuple(case.images)
@@ -58,7 +60,7 @@ def single_out(
     }
     answers = dict(segmented)
     told: dict[str, SingledOut] = {}
-    if not asked:
+    if not asked or isinstance(loaded.model, PeerModel):
         return Chosen(answers, told, {})
     names = {target.name: target.name for target, _ in asked.values()}
     by_name = segment(loaded, case, names, device=device, store=store)

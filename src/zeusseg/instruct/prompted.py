@@ -19,6 +19,7 @@ from zeusseg.instruct.prompts import (
     describe,
     families,
     family_of,
+    only_from_reference,
     prompt_text,
     variant_of,
     with_told,
@@ -36,7 +37,9 @@ class PromptWriter(LocalWriter):
     """Writes one kind of prompt. What the study took from reference masks is taken from the areas that stand out.
 
     `about` is what the owners of the data say of each case beside its image; of it view, phase, sex, age and image
-    quality are used, and a diagnosis never. Raises `UsageError` for a kind or a target that there are no prompts for.
+    quality are used, and a diagnosis never. `notice` names the attributes of the kind that it cannot know. Areas that
+    stand out fill 30 % of the picture at most (`areas.LARGEST_SHARE`), so that none is ever called large. Raises
+    `UsageError` for a kind or a target that there are no prompts for.
     """
 
     model = ""
@@ -46,8 +49,9 @@ class PromptWriter(LocalWriter):
         self.name = f"prompt:{kind}"
         self._kind = kind
         self._about = about
-        of_targets = {family_of(target) for target in targets}
+        of_targets = tuple(dict.fromkeys(family_of(target) for target in targets))
         self._measures = any(set(attributes_of(name, kind)) & set(families()[name].measured) for name in of_targets)
+        self.notice = _notice(self.name, {name: only_from_reference(name, kind) for name in of_targets})
 
     def findings(self, case: Case) -> dict[str, Finding]:
         """The areas that stand out from the reference image, where the prompt has a use for them.
@@ -78,6 +82,18 @@ class PromptWriter(LocalWriter):
             facts = describe(next(found, ()))
         facts = with_told(facts, self._about.get(case_id, {}))
         return prompt_text(family, self._kind, target, facts, variant_of(case_id))
+
+
+def _notice(writer: str, untold: Mapping[str, Sequence[str]]) -> str | None:
+    """That a writer leaves out these attributes, by family; None where there are none."""
+    parts = [f"{_listed(attributes)} ({family})" for family, attributes in untold.items() if attributes]
+    if not parts:
+        return None
+    return f"{writer} says nothing of {', '.join(parts)}: only a reference mask or a diagnosis would tell"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def across_and_down(x: float, y: float, shape: tuple[int, ...]) -> tuple[float, float]:

@@ -101,6 +101,9 @@ class StudyConfig(Part):
         if self.folds is not None and (self.splits or self.leaks != "refuse" or self.language):
             raise ValueError("`splits`, `leaks` and `language` are for a split that is tested on, not for `folds`")
         for name, arm in self.arms.items():
+            if arm.oracle and "oracle" not in name:
+                raise ValueError(f"the arm {name!r} uses oracle text: let its name say so (as in {name}-oracle), since "
+                                 "that stands in every file and table")
             others = sorted(set(arm.seeds or ()) - set(self.seeds))
             if others:
                 raise ValueError(f"the arm {name!r} has the seed {others[0]}, but the study only {self.seeds}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from zeusseg.report.compare import ALL
 from zeusseg.report.summary import number
@@ -30,17 +29,18 @@ def overview(result: StudyResult) -> tuple[list[str], list[list[str]]]:
     head = ["arm", "text", *metrics, "false masks", "parameters", "seconds per case", *asked, "verdict"]
     lines = []
     for name, arm in result.arms.items():
-        found = [cells[name, metric] for metric in metrics if (name, metric) in cells]
+        found = [cells.get((name, metric)) for metric in metrics]
         lines.append([
-            arm.marked, f"`{arm.writer}`", *(mean_text(row) for row in found), _false_masks(found),
+            arm.marked, f"`{arm.writer}`", *(mean_text(row) if row else number(None) for row in found),
+            _false_masks(found[0]),
             f"{arm.parameters:,}", number(arm.seconds_per_case, 2),
             *(_right(result, name, question) or number(None) for question in asked), _verdict(result, name),
         ])  # fmt: skip
     return head, lines
 
 
-def _false_masks(rows: Sequence[Row]) -> str:
-    return f"{rows[0].false_masks} / {rows[0].target_free}" if rows else number(None)
+def _false_masks(row: Row | None) -> str:
+    return number(None) if row is None else f"{row.false_masks} / {row.target_free}"
 
 
 def _asked_as(result: StudyResult, arm: str) -> str | None:

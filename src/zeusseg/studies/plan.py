@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,8 +105,16 @@ def make_plan(study: StudyConfig, dataset: Dataset, *, progress: bool = True) ->
     for (_, arm), config in configs.items():
         if config.train_on in tested:
             raise UsageError(f"the arm {arm!r} would be tested on {config.train_on!r}, which it is trained on")
+        if config.calibrate_on in tested and config.chooses:
+            raise UsageError(
+                f"the arm {arm!r} would be tested on {config.calibrate_on!r}, which chooses its threshold or when it "
+                "stops: name another split in calibrate_on or in test_on"
+            )
         if not study.folds and not splits.get(config.train_on):
             raise UsageError(f"the arm {arm!r} is trained on {config.train_on!r}: there is {', '.join(sorted(splits))}")
+
+        if not study.folds:
+            _refuse_shared_cases(arm, config, splits, tested)
 
     settings = [Setting(study.main_split), *(Setting(name) for name in study.also_on)]
     settings += [Setting(study.main_split, names) for names in _subsets(study, dataset.modalities)]
@@ -157,6 +165,16 @@ def refuse_other_runs(plan: Plan, dataset: Dataset, out: Path) -> None:
                 f"{run} was trained as another arm ({'; '.join(reasons)}): delete {out / 'runs' / job.arm} to have "
                 "this arm trained anew, or name another --out"
             )
+
+
+def _refuse_shared_cases(arm: str, config: TrainConfig, splits: Splits, tested: Sequence[str]) -> None:
+    """In a pool of data sets a case is in several splits, under several names."""
+    used = set(splits[config.train_on]) | (set(splits.get(config.calibrate_on, ())) if config.chooses else set())
+    for name in tested:
+        both = sorted(used & set(splits[name]))
+        if both:
+            raise UsageError(f"the arm {arm!r} would be tested on {both[0]!r} of {name!r}, which it is trained or "
+                             "validated on under another split's name")
 
 
 def _subsets(study: StudyConfig, modalities: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -20,12 +20,12 @@ from zeusseg.files import write_text
 from zeusseg.metrics import Definitions
 from zeusseg.report.scoring import metric_names
 from zeusseg.studies.config import StudyConfig, read_study, write_study
-from zeusseg.studies.language.command import LanguageTest, probe_language
+from zeusseg.studies.language.command import LanguageTest, ask_model, probe_language
 from zeusseg.studies.markdown import study_markdown
 from zeusseg.studies.page import write_study_page
 from zeusseg.studies.plan import Job, Plan, Setting, make_plan, refuse_other_runs
 from zeusseg.studies.results import compare_arms, describe_arms
-from zeusseg.studies.scores import EMPTY_IS_ONE, MaskScore, Words, score_model, scores_csv
+from zeusseg.studies.scores import EMPTY_IS_ONE, OVERLAPS, MaskScore, Words, score_model, scores_csv
 from zeusseg.studies.table import StudyResult, arm_facts, table_csv
 from zeusseg.training.run import refuse_leaks, train
 from zeusseg.work import notify
@@ -57,13 +57,10 @@ def run_study(
     """
     path, out = Path(path), Path(out)
     study = read_study(path, overrides)
-    known = tuple(metric_names(dataset.spacing_known, Definitions()).values())
-    unknown = [metric for metric in study.metrics if metric.removesuffix(EMPTY_IS_ONE) not in known]
+    known = (*metric_names(dataset.spacing_known, Definitions()).values(), *(name + EMPTY_IS_ONE for name in OVERLAPS))
+    unknown = [metric for metric in study.metrics if metric not in known]
     if unknown:
-        raise UsageError(
-            f"`metrics` names {unknown[0]!r}: expected some of {', '.join(known)}, or one of them with {EMPTY_IS_ONE} "
-            "behind it, which counts rightly empty masks as 1"
-        )
+        raise UsageError(f"`metrics` names {unknown[0]!r}: expected some of {', '.join(known)}")
     plan = make_plan(study, dataset, progress=progress)
     refuse_other_runs(plan, dataset, out)
     if not (out / "splits.json").exists() or read_splits(out / "splits.json") != dict(plan.sides):
@@ -134,13 +131,22 @@ def _ask(
     """What the language test finds of the finished models, where the study has them take it, and what failed."""
     if not study.language or not finished:
         return None, {}
-    runs = [str(out / "runs" / job.place) for job in finished]
     ids = plan.settings[0].case_ids(dataset, finished[0].splits)
-    try:
-        test = probe_language(runs, dataset, ids, out / "language", seed=study.base().fit.seed, progress=progress)
-    except UsageError as error:
-        return None, {"language test": str(error)}
-    return test, {f"language test, {what}": why for what, why in test.failures.items()}
+    seed, folder = study.base().fit.seed, out / "language"
+    failures: dict[str, str] = {}
+    asked = []
+    for job in finished:
+        run = str(out / "runs" / job.place)
+        try:
+            # One by one: one model's weights at a time, and what breaks costs that model.
+            ask_model(run, dataset, ids, folder, seed=seed, progress=progress)
+            asked.append(run)
+        except Exception as error:  # as in `_run_jobs`
+            failures[f"language test, {job.label}"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if not asked:
+        return None, failures
+    test = probe_language(asked, dataset, ids, folder, seed=seed, progress=False)
+    return test, failures | {f"language test, {what}": why for what, why in test.failures.items()}
 
 
 def _train(job: Job, words: Words, out: Path) -> bool:

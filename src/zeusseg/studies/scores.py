@@ -26,7 +26,9 @@ from zeusseg.studies.oracle import is_oracle, oracle_instructions
 from zeusseg.studies.plan import ALL_MODALITIES, Job, Setting
 
 KEPT = "scores.json"
+# Behind the name of an overlap: a distance has another best value than 1.
 EMPTY_IS_ONE = "_empty_is_1"
+OVERLAPS = ("dice", "iou", "precision", "recall")
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def score_model(job: Job, setting: Setting, words: Words, out: Path) -> tuple[li
     case_ids = setting.case_ids(dataset, job.splits)
     written = words.write(job.config.writer, setting, case_ids)
     instructions = words.file(job.config.writer, setting)
-    parts = [_digest(run / "model.safetensors"), _digest(instructions), case_ids, dataset.digest()]
+    said = [(line.case, line.target, line.text) for line in written.instructions]
+    parts = [_digest(run / "model.safetensors"), said, case_ids, dataset.digest()]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     kept = _read(predictions / KEPT, key)
     if kept is None:

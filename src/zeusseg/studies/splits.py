@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, model_validator
 
-from zeusseg.datasets.leaks import find_leaks, without_leaks
+from zeusseg.datasets.leaks import find_leaks
 from zeusseg.datasets.splits import draw_splits
 from zeusseg.errors import UsageError
 from zeusseg.settings import Part
+from zeusseg.work import notify
 
 if TYPE_CHECKING:
     from zeusseg.datasets import Dataset
@@ -44,15 +45,17 @@ def study_splits(study: StudyConfig, dataset: Dataset, *, progress: bool = True)
     those that the study draws from them, one after the other. Where it draws any, those that it does not use are left
     out: in a pool of data sets they hold the same cases once more.
 
-    Where leaks are left out, the training split loses the cases that look like one of another split, and a second one,
-    NAME-with-leaks, keeps them. Raises `UsageError` where a split is not there, or nothing is left of one.
+    Where leaks are left out, what is trained on loses the cases that look like a validated or tested one, what is
+    validated on those that look like a tested one, and tested splits stay whole. Of a split that is trained on there is
+    a second one, NAME-with-leaks, which keeps them. Raises `UsageError` where a split is not there, or nothing is left.
     """
     base = study.base()
     splits = dict(dataset.splits) if dataset.splits is not None else draw_splits(dataset, base.split, base.fit.seed)
     if not study.splits and study.leaks == "refuse":
         return splits
     # Before anything is drawn: what looks alike within a split goes to one side of the draw.
-    groups = find_leaks(dataset, splits, progress=progress).groups
+    leaks = find_leaks(dataset, splits, progress=progress)
+    groups = leaks.groups
     for name, drawn in study.splits.items():
         missing = [source for source in drawn.sources if not splits.get(source)]
         if missing:
@@ -66,10 +69,33 @@ def study_splits(study: StudyConfig, dataset: Dataset, *, progress: bool = True)
     if study.splits:
         splits = {name: ids for name, ids in splits.items() if name in _used(study)}
     if study.leaks == "leave out":
-        trained = base.train_on
-        cleaned = {name: tuple(ids) for name, ids in without_leaks(splits, groups, trained).items()}
-        splits = {**cleaned, trained + WITH_LEAKS: splits[trained]}
+        splits = _cleaned(study, splits, groups, leaks.unread)
     return splits
+
+
+def _cleaned(
+    study: StudyConfig, splits: dict[str, tuple[str, ...]], groups: Mapping[str, str], unread: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    configs = [study.base(), *(study.config_of(arm, study.seeds[0]) for arm in study.arms)]
+    tested = {study.main_split, *study.also_on}
+    validated = {config.calibrate_on for config in configs} - tested
+    trained = {config.train_on.removesuffix(WITH_LEAKS) for config in configs} - tested - validated
+    seen: set[str] = set()
+    found = dict(splits)
+    for names in (tested, validated, trained):
+        for name in names & set(splits):
+            alike = seen if names is not tested else set()
+            kept = tuple(i for i in splits[name] if i not in unread and groups[i] not in alike)
+            if not kept:
+                raise UsageError(f"nothing of the split {name!r} is left without what looks like tested cases")
+            if names is trained:
+                found[name + WITH_LEAKS] = splits[name]
+            if len(kept) < len(splits[name]):
+                left_out = f"{len(splits[name]) - len(kept)} of {len(splits[name])} cases"
+                notify(f"{left_out} are left out of {name}: like tested or validated ones, or not readable")
+            found[name] = kept
+        seen |= {groups[i] for name in names & set(splits) for i in found[name]}
+    return found
 
 
 def _used(study: StudyConfig) -> set[str]:

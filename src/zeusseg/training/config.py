@@ -104,6 +104,11 @@ class FitConfig(Part):
     average_decay: float = Field(default=0.99, ge=0, lt=1)
     steps_per_round: int = Field(default=50, gt=0)
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether patients are mirrored in training, so that they can be read both ways round afterwards."""
+        return self.augment and self.mirror and self.steps > 0
+
 
 class LexiconConfig(Part):
     """What the text encoder learns of the lexicon: `steps` before the masks, then beside them with this `weight`.
@@ -134,6 +139,11 @@ class TrainConfig(Part):
     lexicon: LexiconConfig = LexiconConfig()
     fit: FitConfig = FitConfig()
 
+    @property
+    def chooses(self) -> bool:
+        """Whether the cases of `calibrate_on` decide on masks: by a threshold, or by when the training stops."""
+        return self.threshold == "validation" or self.fit.protocol == "transfer"
+
     @model_validator(mode="after")
     def _fits_together(self) -> TrainConfig:
         if self.threshold != "validation" and not 0 < self.threshold < 1:
@@ -144,12 +154,12 @@ class TrainConfig(Part):
         if self.fit.protocol == "transfer" and self.fit.steps % self.fit.steps_per_round:
             raise ValueError(f"fit.steps: {self.fit.steps} ends within a round, and fit.protocol: transfer validates "
                              f"whole ones: give a multiple of fit.steps_per_round ({self.fit.steps_per_round})")
-        if self.fit.steps == 0 and self.model.peer is None:
-            raise ValueError("fit.steps: 0 takes a model as it was loaded, and ours has no weights to load: it is for "
-                             "models named by model.peer")
-        if self.model.peer is not None and (self.slices.context != 1 or self.fit.views):
-            raise ValueError("a peer reads three channels and stores no features: leave slices.context at 1 and "
-                             "fit.views at 0")
+        if self.fit.steps == 0 and (self.model.peer is None or self.model.peer.weights is None):
+            raise ValueError("fit.steps: 0 takes a model as it was loaded: it is for models named by model.peer, with "
+                             "their weights")
+        if self.model.peer is not None and (self.slices.context != 1 or self.fit.views or self.fit.click_share):
+            raise ValueError("a peer reads three channels, stores no features and takes no clicks: leave "
+                             "slices.context at 1, fit.views and fit.click_share at 0")
         return self
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from zeusseg.training.fit import fit
 from zeusseg.training.samples import PreparedCase, prepare
 
 PACKAGES = ("zeusseg", "torch", "lightning", "monai", "numpy", "nibabel")
+PEER_PACKAGES = ("transformers", "open_clip_torch", "segmentation_models_pytorch", "timm", "torchvision")
 
 
 @dataclass
@@ -65,7 +67,7 @@ def train(
             f"nothing to resume in {run}: train without --resume" if resume
             else f"{run} already holds a run: choose another --out, or go on with --resume"
         )
-    lateral = sided(dataset.targets) if config.fit.mirror else None
+    lateral = sided(dataset.targets) if config.fit.mirrors else None
     if lateral is not None:
         raise UsageError(f"the words of {lateral.name!r} say left or right, so patients cannot be mirrored: "
                          "set fit.mirror=false")
@@ -79,16 +81,14 @@ def train(
 
     seed_everything(config.fit.seed, verbose=False)
     ids, held_out = splits[config.train_on], held_out_of(config, splits)
-    # Whether held-out cases are asked with instructions of their own; calibration asks by name.
-    choosing = config.threshold == "validation" or config.fit.protocol == "transfer"
-    if choosing and not held_out:
+    if config.chooses and not held_out:
         raise UsageError(
             f"validation cases choose the threshold, or when to stop, but the split has none called "
             f"{config.calibrate_on!r} beside {config.train_on!r}: name them in calibrate_on, or set threshold=0.5"
         )
     failures: dict[str, str] = {}
     if instructions is None:
-        instructions, failures = _write(config, dataset, run, [*ids, *(held_out if choosing else ())], progress)
+        instructions, failures = _write(config, dataset, run, [*ids, *(held_out if config.chooses else ())], progress)
     slicing = config.slices.slicing
     own = set(ids)
     cases, unused = prepare_cases(
@@ -107,10 +107,12 @@ def train(
     if config.fit.steps:
         checked, unused = prepare_cases(dataset, asked, slicing) if config.fit.protocol == "transfer" else ([], {})
         failures |= unused
+        if config.fit.protocol == "transfer" and not checked:
+            raise UsageError(f"no validation case of {dataset.root} can be used: {failures}")
         fit(model, cases, dataset.targets, dataset.modalities, slicing, config, run, resume=resume, progress=progress,
             store=store, lexicon=lexicon, held_out=checked)
     loaded = LoadedModel(
-        model, parts, dataset.modalities, dataset.targets, slicing, config.writer, config.fit.mirror,
+        model, parts, dataset.modalities, dataset.targets, slicing, config.writer, config.fit.mirrors,
         clicks=config.fit.click_share > 0,
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -127,7 +129,7 @@ def train(
     save_model(run / "model.safetensors", loaded)
     trainable, total = count_parameters(model)
     facts = {
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: version(name) for name in PACKAGES} | _peer_versions(config),
         "python": platform.python_version(),
         "seed": config.fit.seed,
         "steps": config.fit.steps,
@@ -175,6 +177,13 @@ def make_model(config: TrainConfig, dataset: Dataset, run: Path) -> tuple[Segmen
                          f"{', '.join(dataset.files[several].images)}: name one of them in a targets file")
     model = peer_class(peer.name).load(peer.weights, peer.changes, frozen=peer.frozen)
     return model, {"peer": peer.name, "settings": model.settings}
+
+
+def _peer_versions(config: TrainConfig) -> dict[str, str]:
+    """The libraries that a peer is made of, those that are installed."""
+    if config.model.peer is None:
+        return {}
+    return {name: version(name) for name in PEER_PACKAGES if find_spec(name.removesuffix("_torch"))}
 
 
 def _write(

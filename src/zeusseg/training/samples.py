@@ -125,7 +125,7 @@ class SampleStream(Dataset[dict[str, object]]):
             rng, subset = np.random.default_rng([*view, 0]), np.random.default_rng([*view, 1])
         chosen = self._draw_targets(case, plane, rng)
         window = self._draw_window(case, plane, chosen, rng)
-        mirrored = self.fit.augment and self.fit.mirror and rng.random() < 0.5
+        mirrored = self.fit.mirrors and rng.random() < 0.5
         return Look(number, plane, tuple(chosen), window, bool(mirrored), rng, subset)
 
     def turn(self, look: Look, present: Tensor, rng: np.random.Generator) -> tuple[Turned, ...]:
@@ -191,7 +191,8 @@ class SampleStream(Dataset[dict[str, object]]):
         order = rng.permutation(len(self.targets)).tolist()
         # A stable sort: targets in the slice first, each group in random order.
         order.sort(key=lambda t: not case.masks[t, plane].any())
-        return sorted(order[:TARGETS_PER_SLICE])
+        # The transfer study shows a picture with one prompt, of what is in it.
+        return sorted(order[: 1 if self.fit.protocol == "transfer" else TARGETS_PER_SLICE])
 
     def _draw_window(
         self, case: PreparedCase, plane: int, chosen: Sequence[int], rng: np.random.Generator

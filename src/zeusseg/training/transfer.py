@@ -36,6 +36,7 @@ GRADIENT_CLIP = 0.5
 # Keeps the Dice of a picture without the target from dividing by nothing.
 SMOOTH = 1e-5
 LAST, BEST = "last", "best"
+NEVER = 10**9
 
 
 def transfer_loss(logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
@@ -60,22 +61,32 @@ def picture_dice(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 class WholeSlices(Dataset[dict[str, object]]):
-    """Every slice of the cases that is validated on, with all targets and their own texts, padded to one size."""
+    """Every slice of the cases that is validated on, padded to one size, with one target and its own text at a time:
+    each of those that are there, or all where none is. In a pool most targets are absent from every picture, and a
+    model that marks nothing would otherwise validate best."""
 
     def __init__(self, cases: Sequence[PreparedCase], slicing: Slicing, size: tuple[int, int]):
         self.slicing, self.size = slicing, size
-        self.places = [(case, plane) for case in cases for plane in range(len(case.stack))]
+        self.places = [
+            (case, plane, target)
+            for case in cases for plane in range(len(case.stack)) for target in _asked(case.masks[:, plane])
+        ]  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> dict[str, object]:
-        case, plane = self.places[index]
+        case, plane, target = self.places[index]
         images = pad_to(case.stack.read(plane, self.slicing), self.size)
-        targets = torch.arange(len(case.texts))
-        masks = pad_to(case.masks[:, plane], self.size)
-        return {"images": images, "present": case.stack.present, "masks": masks, "texts": list(case.texts),
-                "targets": targets}  # fmt: skip
+        masks = pad_to(case.masks[target : target + 1, plane], self.size)
+        return {"images": images, "present": case.stack.present, "masks": masks, "texts": [case.texts[target]],
+                "targets": torch.tensor([target])}  # fmt: skip
+
+
+def _asked(masks: Tensor) -> list[int]:
+    """The targets that one slice's masks (target, row, column) hold, or all of them where it holds none."""
+    there: list[int] = masks.flatten(1).any(dim=1).nonzero()[:, 0].tolist()
+    return there or list(range(len(masks)))
 
 
 class TransferModule(LightningModule):
@@ -98,6 +109,11 @@ class TransferModule(LightningModule):
         self.log("val/loss", transfer_loss(logits, batch.masks)["total"], batch_size=size)
         self.log("val/dice", picture_dice(logits, batch.masks).mean(), batch_size=size)
 
+    def on_validation_end(self) -> None:
+        # By itself lightning steps it after the round's checkpoint, which would then lack what the round said.
+        schedule: Any = self.lr_schedulers()
+        schedule.step(self.trainer.callback_metrics["val/loss"])
+
     def _masks(self, batch: Batch) -> Tensor:
         return self.model(batch.images, batch.present, self.model.encode_text(batch.texts), batch.which).masks
 
@@ -110,7 +126,8 @@ class TransferModule(LightningModule):
             trained, lr=self.fit_config.learning_rate, weight_decay=self.fit_config.weight_decay
         )
         schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=RATE_FACTOR, patience=RATE_PATIENCE)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val/loss"}}
+        by_hand = {"scheduler": schedule, "monitor": "val/loss", "frequency": NEVER}
+        return {"optimizer": optimizer, "lr_scheduler": by_hand}
 
 
 def fit_transfer(
@@ -129,6 +146,7 @@ def fit_transfer(
     size = (max(rows for rows, _ in sizes), max(columns for _, columns in sizes))
     validation = DataLoader(WholeSlices(held_out, stream.slicing, size), fit.batch_size, collate_fn=collate)
     checkpoints = run / "checkpoints"
+    stopping = EarlyStopping("val/dice", mode="max", patience=STOP_PATIENCE, check_on_train_epoch_end=False)
     keep = {"dirpath": checkpoints, "enable_version_counter": False}
     trainer = Trainer(
         devices=1,
@@ -141,7 +159,7 @@ def fit_transfer(
         log_every_n_steps=10,
         num_sanity_val_steps=0,
         callbacks=[
-            EarlyStopping("val/dice", mode="max", patience=STOP_PATIENCE, check_on_train_epoch_end=False),
+            stopping,
             ModelCheckpoint(filename=BEST, monitor="val/dice", mode="max", **keep),
             ModelCheckpoint(filename=LAST, save_on_train_epoch_end=True, **keep),
             StepLog(run / "log.csv"),
@@ -152,6 +170,15 @@ def fit_transfer(
     )
     module = TransferModule(model, fit)
     last = checkpoints / f"{LAST}.ckpt"
-    trainer.fit(module, loader, validation, ckpt_path=last if resume and last.is_file() else None, weights_only=True)
+    goes_on = resume and last.is_file()
+    # Killed after it had stopped, or after its last step: it is not to learn any more.
+    if not (goes_on and _has_ended(last, stopping, fit.steps)):
+        trainer.fit(module, loader, validation, ckpt_path=last if goes_on else None, weights_only=True)
     best = torch.load(checkpoints / f"{BEST}.ckpt", map_location="cpu", weights_only=True)
     module.load_state_dict(best["state_dict"])
+
+
+def _has_ended(checkpoint: Path, stopping: EarlyStopping, steps: int) -> bool:
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    waited = state["callbacks"][stopping.state_key]["wait_count"]
+    return bool(state["global_step"] >= steps or waited >= stopping.patience)

@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 from helpers.clipseg import SIDE, TINY_CLIPSEG, clipseg, disturb
 from zeusseg.errors import UsageError
 from zeusseg.models.peers.clipseg import PUBLISHED, ClipSeg, clip_tokens, load_clipseg
+from zeusseg.models.text import TextTokens
 
 TEXTS = ["a polyp", "", "the left kidney"]
 # CIDAS/clipseg-rd64-refined, as its files have them.
@@ -189,3 +190,14 @@ def test_changes_that_cannot_be_are_refused(changes, said):
 def test_beside_weights_only_the_size_changes(folder):
     with pytest.raises(UsageError, match=r"does not let reduce_dim be changed: expected one of size$"):
         ClipSeg.load(str(folder), {"reduce_dim": PUBLISHED["reduce_dim"]})
+
+
+def test_logits_drawn_anew_are_of_the_order_of_one():
+    # transformers 5 draws a decoder's joints with a deviation of 1: logits would start in the hundreds.
+    torch.manual_seed(0)
+    model = ClipSeg.load(None, TINY_CLIPSEG).eval()
+    pixels = torch.randn(2, 3, SIDE, SIDE)
+    with torch.no_grad():
+        words = model.encode_text(["polyp"])
+        logits = model.segment(pixels, TextTokens(*(part.expand(2, *part.shape) for part in vars(words).values())))
+    assert float(logits.abs().max()) < 5

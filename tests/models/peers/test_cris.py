@@ -436,3 +436,21 @@ def test_positions_are_sines_and_cosines() -> None:
     places = torch.tensor([[0.0, 1.0, 0.0, 1.0], [0.0, 1.0, math.sin(1), math.cos(1)]])
     torch.testing.assert_close(map_positions(2, 1, 4, device), places)
     torch.testing.assert_close(map_positions(1, 2, 4, device), places[:, [2, 3, 0, 1]])
+
+
+def test_training_on_one_wording_leaves_a_network_that_answers_it_the_same_way() -> None:
+    # With batch statistics of identical sentences, which have no variance, evaluation would blow the words up.
+    torch.manual_seed(0)
+    model = tiny(**{"decoder.dropout": 0.0})
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    shown = pixels(4)
+    masks = (shown[:, :1] > 0).float()
+    for _ in range(30):
+        optimizer.zero_grad()
+        logits = ask(model.train(), shown, "tumor")
+        functional.binary_cross_entropy_with_logits(functional.interpolate(logits, masks.shape[-2:]), masks).backward()
+        optimizer.step()
+    norm = model.neck.txt_proj[1]
+    assert norm.running_var.tolist() == [1.0] * len(norm.running_var)
+    two = torch.randn(3, len(norm.running_var))
+    torch.testing.assert_close(norm.train()(two).mean(dim=0), norm.bias)  # sentences that differ: their own statistics

@@ -21,6 +21,7 @@ from zeusseg.models.peers.clipseg import (
     check_extraction,
     check_size,
     clip_tokens,
+    draw_decoder,
     load_clipseg,
     picked,
     settings_of,
@@ -91,6 +92,7 @@ class BiomedClipSeg(ClipSegModel):
             self.decoder = CLIPSegDecoder(CLIPSegConfig(
                 vision_config=read, projection_dim=self.settings["projection"], **under(self.settings, "decoder")
             ))  # fmt: skip
+            draw_decoder(self.decoder)
         self._words = tokenizer_of(self.settings["tokenizer"], self.settings["context"])
         self.freeze()
 

@@ -93,6 +93,15 @@ class ClipSegModel(PeerModel):
         return torch.no_grad() if self.settings["frozen"] else nullcontext()
 
 
+def draw_decoder(decoder: Any) -> None:
+    """Draw what joins the decoder's layers as torch does: transformers 5 draws it with a deviation of 1, from which a
+    mask's logits start in the hundreds."""
+    layers = set(decoder.layers.modules())
+    for module in decoder.modules():
+        if module not in layers and isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            module.reset_parameters()
+
+
 class ClipSeg(ClipSegModel):
     """CLIPSeg. Its presence is that of its surest pixel.
 
@@ -117,6 +126,7 @@ class ClipSeg(ClipSegModel):
                 options = {key: self.settings[key] for key in ("projection_dim", *DECODER)}
                 parts = {name: under(self.settings, name) for name in ("vision_config", "text_config")}
                 network = CLIPSegForImageSegmentation(CLIPSegConfig(**options, **parts))
+                draw_decoder(network.decoder)
         self.clip, self.decoder = network.clip, network.decoder
         self.freeze()
 

@@ -46,6 +46,21 @@ class DensePooling(nn.Module):
         return functional.relu(pooled + self.connect(maps))
 
 
+class SentenceNorm(nn.BatchNorm1d):
+    """Batch normalisation of sentences (n, channel), by its running statistics where all of a batch are the same.
+
+    Those have no variance: normalised by it, the words would vanish, and the running variance decay to nothing, so that
+    in evaluation any difference is blown up. CRIS was trained on sentences that differ; a prompt may be one wording.
+    """
+
+    def forward(self, sentences: Tensor) -> Tensor:
+        if self.training and torch.allclose(sentences, sentences[:1].expand_as(sentences), rtol=1e-3, atol=1e-5):
+            return functional.batch_norm(
+                sentences, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(sentences)
+
+
 class FusionNeck(nn.Module):
     """The sentence and three maps to one map at stride 16 (the paper's "cross-modal neck").
 
@@ -57,7 +72,7 @@ class FusionNeck(nn.Module):
     def __init__(self, channels: Sequence[int], fine: int, middle: int, coarse: int):
         super().__init__()
         at_8, at_16, at_32 = channels
-        self.txt_proj = nn.Sequential(nn.Linear(at_32, coarse, bias=False), nn.BatchNorm1d(coarse), nn.ReLU())
+        self.txt_proj = nn.Sequential(nn.Linear(at_32, coarse, bias=False), SentenceNorm(coarse), nn.ReLU())
         self.f1_v_proj = convolution(at_32, coarse, 1)
         self.norm_layer = nn.Sequential(nn.BatchNorm2d(coarse), nn.ReLU())
         self.f2_v_proj = convolution(at_16, middle, 3)

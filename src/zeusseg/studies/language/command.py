@@ -106,6 +106,24 @@ def probe_language(
     return test
 
 
+def ask_model(
+    model: str, dataset: Dataset, case_ids: Sequence[str], out: Path | str, *, seed: int, progress: bool = True
+) -> None:
+    """Ask one model everything about the cases, and keep its answers where `probe_language` looks for them.
+
+    Bad cases are left for it to name. Raises `UsageError` as it does.
+    """
+    (name, opened), = _named_apart([open_model(model)], [model]).items()
+    file = AnswerFile(Path(out) / target_file_name(name), opened)
+    for case_id in track(case_ids, f"asking {name}", len(case_ids), show=progress):
+        try:
+            asked = prepare_case(dataset.read(case_id), dataset.targets, seed)
+            if not file.is_done(asked):
+                file.ask(asked)
+        except BadInputError:
+            continue
+
+
 def _seeds_together(judged: dict[str, list[Judged]], folders: dict[str, Path]) -> dict[str, list[Judged]]:
     """The answers by model, those of an arm's seeds under the name of the arm where there are several."""
     arms = {name: found[1] if (found := _SEED.fullmatch(name)) else name for name in judged}

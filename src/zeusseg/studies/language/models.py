@@ -6,6 +6,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -47,15 +48,21 @@ class LanguageModel(Protocol):
 
 
 class RunModel:
-    """A run folder, on a GPU where there is one."""
+    """A run folder, on a GPU where there is one. Its weights are read when it is first asked."""
 
     def __init__(self, run: Path):
         import torch
 
-        self.loaded: LoadedModel = load_model(run)
+        if not (run / "model.safetensors").is_file():
+            raise UsageError(f"{run} holds no trained model: {EXPECTED}; has it finished?")
+        self.run = run
         self.name = run.resolve().name
         self.digest = _file_digest(run / "model.safetensors")
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
+
+    @cached_property
+    def loaded(self) -> LoadedModel:
+        return load_model(self.run)
 
     def answer(self, case: Case, texts: Sequence[str], *, check: Collection[str] = ()) -> list[Answer]:
         keys = {f"text {number}": text for number, text in enumerate(texts)}
