@@ -15,6 +15,7 @@ from zeusseg.instruct.language.server import ServerModel
 from zeusseg.instruct.write import write_instructions
 from zeusseg.instruct.writers import make_writer, store_of
 
+SERVER = "import sys; sys.modules['torchvision'] = None; from transformers.cli.transformers import main; main()"
 START_S = 120
 
 
@@ -36,8 +37,9 @@ def url(models, tmp_path_factory):
     (home / "hub").mkdir()  # /v1/models lists what is in it
     log = (home / "log").open("w")
     server = subprocess.Popen(
-        # A torchvision for CUDA beside a torch for CPUs would end the server at its first model.
-        [sys.executable, "-c", "import zeusseg.models; from transformers.cli.transformers import main; main()", "serve",
+        # The server decodes pictures by torchvision where it is installed, and one for CUDA cannot, beside a torch for
+        # CPUs: it is hidden from it, as if the extra `peers` were not installed.
+        [sys.executable, "-c", SERVER, "serve",
          "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"],
         env=os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}, stdout=log, stderr=subprocess.STDOUT,
     )  # fmt: skip
