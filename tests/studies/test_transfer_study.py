@@ -121,6 +121,16 @@ def test_both_conventions_for_empty_masks_are_printed(finished):
         assert float(published["mean"]) == pytest.approx((4 * float(ours["mean"]) + right) / 6, abs=2e-6)
 
 
+def test_sentences_are_of_the_first_metric_and_the_tables_of_all(finished):
+    folder, result = finished
+    text = (folder / "out" / "table.md").read_text()
+    for shown in (text, result.to_text()):
+        sentences = [line for line in shown.splitlines() if "Wilcoxon p" in line]
+        assert len(sentences) == 6  # four arms in pairs, one target
+        assert not any("empty_is_1" in line for line in sentences)
+    assert text.count("| dice_empty_is_1 |") >= 4
+
+
 def test_a_case_that_leaks_was_not_trained_on(finished, pictures):
     folder, _ = finished
     splits = json.loads((folder / "out" / "splits.json").read_text())

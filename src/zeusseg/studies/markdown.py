@@ -31,9 +31,10 @@ def study_markdown(result: StudyResult) -> str:
         _means(result, main),
     ]
     for found in result.comparisons[:1]:
-        parts += ["\n".join(f"- {pair.sentence()}" for pair in found.pairs)] if found.pairs else []
-        if found.with_failures:
-            parts += ["With failed masks as misses:", "\n".join(f"- {pair.sentence()}" for pair in found.with_failures)]
+        answers, failed = result.answers(found.pairs), result.answers(found.with_failures)
+        parts += ["\n".join(f"- {pair.sentence()}" for pair in answers)] if answers else []
+        if failed:
+            parts += ["With failed masks as misses:", "\n".join(f"- {pair.sentence()}" for pair in failed)]
     if result.language is not None:
         parts += ["## All of it in one table", _table(*overview(result)), HOW_TO_READ_OVERVIEW]
     parts += ["## How the arms were trained", _training(result)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
+from zeusseg.report.compare import Pair
 from zeusseg.report.summary import interval, number
 from zeusseg.studies.config import StudyConfig
 from zeusseg.studies.plan import Job, Setting
@@ -98,6 +99,10 @@ class StudyResult:
             found.append(f"Without any result: {', '.join(missing)}.")
         return found
 
+    def answers(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Those pairs that answer the question in sentences: by the study's first metric."""
+        return [pair for pair in pairs if pair.metric == self.study.metrics[0]]
+
     def rows_of(self, setting: Setting) -> list[Row]:
         return [row for row in self.rows if row.setting == setting]
 
@@ -115,9 +120,10 @@ class StudyResult:
                 f"{row.false_masks} of {row.target_free}, failed {row.failed}"
             )
         first = self.comparisons[0]
-        lines += [pair.sentence() for pair in first.pairs]
+        lines += [pair.sentence() for pair in self.answers(first.pairs)]
         if first.with_failures:
-            lines += ["With failed masks as misses:", *(pair.sentence() for pair in first.with_failures)]
+            failed = self.answers(first.with_failures)
+            lines += ["With failed masks as misses:", *(pair.sentence() for pair in failed)]
         return "\n".join(lines)
 
 
