@@ -11,9 +11,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from zeusseg.datasets.listing import FoundCase, ImageFile, Listing, image_stem, images_in
+from zeusseg.datasets.listing import PICTURE_NAME, FoundCase, ImageFile, Listing, image_stem, images_in
 
-PICTURE_NAME = "image"
 FOLDER = "Dataset_BUSI_with_GT"
 CLASSES = ("benign", "malignant", "normal")
 _MASK = re.compile(r"(.+)_mask(?:_\d+)?")

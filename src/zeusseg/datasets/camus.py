@@ -12,10 +12,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from zeusseg.datasets.listing import FoundCase, ImageFile, Listing, image_stem, images_in
+from zeusseg.datasets.listing import PICTURE_NAME, FoundCase, ImageFile, Listing, image_stem, images_in
 from zeusseg.errors import UsageError
 
-PICTURE_NAME = "image"
 IMAGES = "database_nifti"
 SPLITS = {"train": "subgroup_training.txt", "val": "subgroup_validation.txt", "test": "subgroup_testing.txt"}
 # What stands in Info_2CH.cfg, by the name it goes by here. The ejection fraction, which follows from the reference
@@ -81,7 +80,8 @@ def _splits(folder: Path, cases: list[FoundCase]) -> tuple[dict[str, tuple[str, 
         if not (folder / file).is_file():
             continue
         patients = _text(folder / file).split()
-        splits[name] = tuple(case.id for case in cases if case.patient in set(patients))
+        named = set(patients)
+        splits[name] = tuple(case.id for case in cases if case.patient in named)
         absent = [patient for patient in patients if patient not in here]
         if absent:
             problems.append(f"{folder / file}: {len(absent)} of its patients are not here, such as {absent[0]}")

@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zeusseg.case import Volume
-from zeusseg.datasets.listing import FoundCase, ImageFile, Listing
+from zeusseg.datasets.listing import PICTURE_NAME, FoundCase, ImageFile, Listing
 from zeusseg.errors import BadInputError
 from zeusseg.io import read_header
 from zeusseg.io.pictures import picture_affine
 
-PICTURE_NAME = "image"
 SPLITS = ("val", "test")
 PATHOLOGIES = (
     "airspace opacity",

@@ -12,6 +12,9 @@ from zeusseg.case import Volume
 from zeusseg.errors import UsageError
 from zeusseg.io import image_suffix
 
+# What a picture is called in layouts that have one a case; a targets file gives it its modality.
+PICTURE_NAME = "image"
+
 
 @dataclass(frozen=True)
 class ImageFile:

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zeusseg.datasets.listing import FoundCase, ImageFile, Listing, image_stem, images_in, read_json
+from zeusseg.datasets.listing import PICTURE_NAME, FoundCase, ImageFile, Listing, image_stem, images_in, read_json
 from zeusseg.datasets.names import words_of
 from zeusseg.errors import UsageError
 
-PICTURE_NAME = "image"
 # Structures may overlap, and every combination of them is a label value: 4095 of twelve.
 MOST_STRUCTURES = 12
 # The names of CAMUS's and of CheXlocalize's pictures say what their owners' own layouts say of view and phase.

@@ -6,8 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from zeusseg.datasets.listing import FoundCase, ImageFile, Listing, image_stem, images_in
-from zeusseg.datasets.medvlsm import PICTURE_NAME
+from zeusseg.datasets.listing import PICTURE_NAME, FoundCase, ImageFile, Listing, image_stem, images_in
 
 
 @dataclass(frozen=True)

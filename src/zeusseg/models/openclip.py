@@ -61,7 +61,7 @@ def vit_weights(publication: Publication) -> dict[str, Tensor]:
     if path is None:
         raise UsageError(f"{publication.model} has no weights: expected {' or '.join(WEIGHTS)}")
     renamed = {}
-    for name, tensor in _split(_trunk(path)).items():
+    for name, tensor in _split(tensors_under(path, TRUNK)).items():
         pattern = next((pattern for pattern in _NAMES if re.fullmatch(pattern, name)), None)
         if pattern is None:
             raise UsageError(f"{publication.model} has {TRUNK}{name}, which a plain ViT has not: it cannot be loaded")
@@ -69,18 +69,19 @@ def vit_weights(publication: Publication) -> dict[str, Tensor]:
     return renamed
 
 
-def _trunk(path: Path) -> dict[str, Tensor]:
+def tensors_under(path: Path, prefix: str) -> dict[str, Tensor]:
+    """The tensors of a file whose names begin with `prefix`, without it. Raises `UsageError` where it holds others."""
     if path.suffix == ".safetensors":
         from safetensors import safe_open
 
         with safe_open(path, framework="pt") as file:
-            keys = [key for key in file.keys() if key.startswith(TRUNK)]  # noqa: SIM118 (it is no mapping)
-            return {key.removeprefix(TRUNK): file.get_tensor(key) for key in keys}
+            keys = [key for key in file.keys() if key.startswith(prefix)]  # noqa: SIM118 (it is no mapping)
+            return {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:
         raise UsageError(f"{path} cannot be read safely: expected nothing but tensors ({brief(error)})") from error
-    return {key.removeprefix(TRUNK): tensor for key, tensor in state.items() if key.startswith(TRUNK)}
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
 
 
 def _split(trunk: dict[str, Tensor]) -> dict[str, Tensor]:

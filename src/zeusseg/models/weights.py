@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zeusseg.errors import UsageError
@@ -106,6 +109,33 @@ def look_up(model: str, *names: str) -> Publication:
         f"{model} is no folder with a model's {' or '.join(names)}, nor a hub id that can be reached "
         f"({brief(reasons[0])})"
     ) from reasons[0]
+
+
+def weights_file(weights: str, suffixes: Sequence[str]) -> Path:
+    """The file `weights` itself, or the only one of the folder. Raises `UsageError` where there is none, or several."""
+    place = Path(weights).expanduser()
+    expected = f"expected a file that ends in {', '.join(suffixes)}, or a folder with exactly one"
+    if place.is_dir():
+        found = sorted(path for path in place.iterdir() if path.suffix in suffixes)
+        if len(found) != 1:
+            raise UsageError(f"{place} holds {len(found)} files of weights: {expected}, not {len(found)}; name it")
+        return found[0]
+    if not place.is_file() or place.suffix not in suffixes:
+        raise UsageError(f"{weights} is no file of weights: {expected}")
+    return place
+
+
+def read_tensors(path: Path) -> Any:
+    """What a file of weights holds, read without running what may be in it.
+
+    Raises `UsageError` where it is damaged, or holds more than tensors and plain values.
+    """
+    try:
+        return load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, UnpicklingError, SafetensorError) as error:
+        raise UsageError(
+            f"{path} cannot be read safely: it is damaged, or holds more than tensors; fetch it again ({brief(error)})"
+        ) from error
 
 
 def load_pretrained(network: Any, model: str | None, what: str, **options: Any) -> nn.Module:

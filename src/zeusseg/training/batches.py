@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from zeusseg.models.neck import Features
 from zeusseg.models.zeus import distinct
@@ -48,6 +48,22 @@ def collate(samples: Sequence[dict[str, object]]) -> Batch:
     else:
         images = torch.stack([s["images"] for s in samples])  # type: ignore[misc]
     return Batch(images, present, masks, texts, which, targets)
+
+
+def sample_loader(
+    stream: Dataset[dict[str, object]], steps_taken: Callable[[], int], steps_per_round: int, batch_size: int,
+    workers: int,
+) -> DataLoader[dict[str, object]]:
+    """The stream in batches, a round at a time, prepared by so many processes."""
+    return DataLoader(
+        stream, batch_size, sampler=RoundSampler(steps_taken, steps_per_round, batch_size), collate_fn=collate,
+        num_workers=workers, persistent_workers=workers > 0, worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    # A worker prepares one small slice at a time: threads of its own would only get in the model's way.
+    torch.set_num_threads(1)
 
 
 class RoundSampler(Sampler[int]):

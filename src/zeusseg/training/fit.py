@@ -12,7 +12,6 @@ from joblib import cpu_count
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader
 
 from zeusseg.case import Target
 from zeusseg.inference.slices import Slicing
@@ -22,7 +21,7 @@ from zeusseg.models.build import SegmentationModel
 from zeusseg.models.peers.base import PeerModel
 from zeusseg.models.text import SubwordTextEncoder
 from zeusseg.models.zeus import ZeusModel
-from zeusseg.training.batches import RoundSampler, collate
+from zeusseg.training.batches import sample_loader
 from zeusseg.training.callbacks import StepLog, StepProgress
 from zeusseg.training.config import TrainConfig
 from zeusseg.training.lexicon import LexiconTask, learn_lexicon
@@ -65,10 +64,8 @@ def fit(
     if store is not None and isinstance(model, ZeusModel):
         stream = stored_stream(stream, feature_store(store, model), model)
         stream.fill(0, "cuda" if torch.cuda.is_available() else "cpu", progress=progress)
-    sampler = RoundSampler(lambda: trainer.global_step, options.steps_per_round, options.batch_size)
-    loader = DataLoader(
-        stream, options.batch_size, sampler=sampler, collate_fn=collate, num_workers=workers,
-        persistent_workers=workers > 0, worker_init_fn=_one_thread,
+    loader = sample_loader(
+        stream, lambda: trainer.global_step, options.steps_per_round, options.batch_size, workers
     )
     text = model.text if isinstance(model, ZeusModel) and config.writer != "none" else None
     task = LexiconTask(targets, lexicon, options.seed) if isinstance(text, SubwordTextEncoder) else None
@@ -116,11 +113,6 @@ def loader_workers(cores: int, gpu: bool) -> int:
     of the lower-grade glioma model takes 0.73 s without such a process and 0.80 to 0.87 s with one.
     """
     return min(8, cores - 1) if gpu else cores // 4
-
-
-def _one_thread(worker: int) -> None:
-    # A worker prepares one small slice at a time: threads of its own would only get in the model's way.
-    torch.set_num_threads(1)
 
 
 def quiet_lightning() -> None:

@@ -90,10 +90,9 @@ def train(
     if instructions is None:
         instructions, failures = _write(config, dataset, run, [*ids, *(held_out if config.chooses else ())], progress)
     slicing = config.slices.slicing
-    own = set(ids)
-    cases, unused = prepare_cases(
-        dataset, [line for line in instructions if line.case in own], slicing, pieces=bool(config.fit.attributes)
-    )
+    own, others = set(ids), set(held_out)
+    taught = [line for line in instructions if line.case in own]
+    cases, unused = prepare_cases(dataset, taught, slicing, pieces=bool(config.fit.attributes))
     failures |= unused
     if not cases:
         raise UsageError(f"no training case of {dataset.root} can be used: {failures}")
@@ -103,7 +102,7 @@ def train(
         # Without words, words for absent or turned targets would be the only ones, and give themselves away.
         silent = config.fit.model_copy(update={"absent_targets": 0, "turned_queries": 0})
         config = config.model_copy(update={"fit": silent})
-    asked = [line for line in instructions if line.case in set(held_out)]
+    asked = [line for line in instructions if line.case in others]
     if config.fit.steps:
         checked, unused = prepare_cases(dataset, asked, slicing) if config.fit.protocol == "transfer" else ([], {})
         failures |= unused

@@ -167,10 +167,11 @@ class SampleStream(Dataset[dict[str, object]]):
         texts = [without_findings(case.texts[t], self.targets[t], dropped) for t in chosen]
         written = [mirror_words(text) if look.mirrored else text for text in texts]
         findings = findings_of(written[0], self.targets[chosen[0]])
-        texts = written
-        if self.fit.reword:
-            texts = [reword(text, self.targets[t], rng, self.known[t]) for text, t in zip(written, chosen, strict=True)]
-        texts = texts + [
+        texts = [
+            reword(text, self.targets[t], rng, self.known[t]) if self.fit.reword else text
+            for text, t in zip(written, chosen, strict=True)
+        ]
+        texts += [
             query.text(self.known, absent_name(self.targets, rng, self.lexicon), findings, rng) for query in turned
         ]
         absent = self.fit.absent_targets + self.fit.turned_queries - len(turned)

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from zeusseg.inference.slices import Slicing
 from zeusseg.models.peers.base import PeerModel
-from zeusseg.training.batches import Batch, RoundSampler, collate
+from zeusseg.training.batches import Batch, collate, sample_loader
 from zeusseg.training.callbacks import StepLog, StepProgress
 from zeusseg.training.config import FitConfig
 from zeusseg.training.machine import fast_precision
@@ -33,8 +33,6 @@ from zeusseg.training.samples import PreparedCase, SampleStream, pad_to
 CROSS_ENTROPY_WEIGHT = 0.2
 RATE_FACTOR, RATE_PATIENCE, STOP_PATIENCE = 0.1, 5, 20
 GRADIENT_CLIP = 0.5
-# Keeps the Dice of a picture without the target from dividing by nothing.
-SMOOTH = 1e-5
 LAST, BEST = "last", "best"
 NEVER = 10**9
 
@@ -44,11 +42,11 @@ def transfer_loss(logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
 
     Soft Dice is of each picture and text; its mean is subtracted from 1.
     """
+    from monai.losses import DiceLoss
+
     reference = masks.to(logits)
-    probabilities = logits.sigmoid().flatten(2)
-    flat = reference.flatten(2)
-    common = (probabilities * flat).sum(dim=2)
-    dice = 1 - ((2 * common + SMOOTH) / (probabilities.sum(dim=2) + flat.sum(dim=2) + SMOOTH)).mean()
+    # Its default smoothing (1e-5) keeps the Dice of a picture without the target from dividing by nothing.
+    dice: Tensor = DiceLoss(sigmoid=True)(logits, reference)
     cross_entropy = functional.binary_cross_entropy_with_logits(logits, reference)
     return {"total": dice + CROSS_ENTROPY_WEIGHT * cross_entropy, "dice": dice, "cross_entropy": cross_entropy}
 
@@ -139,9 +137,7 @@ def fit_transfer(
     A round is `fit.steps_per_round` steps; the training ends after `fit.steps`, or where the protocol stops it. With
     `resume` it goes on from the last round.
     """
-    sampler = RoundSampler(lambda: trainer.global_step, fit.steps_per_round, fit.batch_size)
-    loader = DataLoader(stream, fit.batch_size, sampler=sampler, collate_fn=collate, num_workers=workers,
-                        persistent_workers=workers > 0)  # fmt: skip
+    loader = sample_loader(stream, lambda: trainer.global_step, fit.steps_per_round, fit.batch_size, workers)
     sizes = [stream.crop, *((case.stack.images.shape[2], case.stack.images.shape[3]) for case in held_out)]
     size = (max(rows for rows, _ in sizes), max(columns for _, columns in sizes))
     validation = DataLoader(WholeSlices(held_out, stream.slicing, size), fit.batch_size, collate_fn=collate)

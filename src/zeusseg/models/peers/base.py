@@ -53,6 +53,25 @@ class PeerModel(nn.Module, ABC):
         there or do not fit, where a key is unknown, and where an extra is not installed.
         """
 
+    @property
+    def encoders(self) -> tuple[nn.Module, ...]:
+        """The parts that stay as they are where `settings` say `frozen`."""
+        return ()
+
+    def freeze(self) -> None:
+        """Freeze the encoders where the settings say so; to be called once they are there."""
+        if self.settings.get("frozen"):
+            for encoder in self.encoders:
+                encoder.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """As any module's, but frozen encoders drop nothing out and keep the statistics of their norms."""
+        super().train(mode)
+        if self.settings.get("frozen"):
+            for encoder in self.encoders:
+                encoder.eval()
+        return self
+
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> TextTokens:
         """Distinct texts, once each: `tokens` (text, word, width), `mask` (text, word), `pooled` (text, width)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -171,7 +170,8 @@ def load_encoders(weights: str) -> tuple[Encoders, dict[str, Any]]:
     loaded = load_text(weights)
     if not isinstance(loaded.model, BertModel):
         raise UsageError(f"{weights} has the text encoder {type(loaded.model).__name__}: expected open_clip's BERT")
-    projections = read_head(next(found for name in openclip.WEIGHTS if (found := publication.find(name))))
+    path = next(found for name in openclip.WEIGHTS if (found := publication.find(name)))
+    projections = {name: tensor.float() for name, tensor in openclip.tensors_under(path, HEAD).items()}
     try:
         width = len(projections["2.weight"])
         head = text_head(loaded.hidden, width)
@@ -187,19 +187,6 @@ def load_encoders(weights: str) -> tuple[Encoders, dict[str, Any]]:
         "pooling": loaded.pooling, "projection": width,
     }  # fmt: skip
     return Encoders(vision, loaded.model, head), settings
-
-
-def read_head(path: Path) -> dict[str, Tensor]:
-    """The projection of texts in a file of weights, by the names that `text_head` has."""
-    if path.suffix == ".safetensors":
-        from safetensors import safe_open
-
-        with safe_open(path, framework="pt") as file:
-            found = {key: file.get_tensor(key) for key in file.keys() if key.startswith(HEAD)}  # noqa: SIM118
-    else:
-        every = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        found = {key: tensor for key, tensor in every.items() if key.startswith(HEAD)}
-    return {key.removeprefix(HEAD): tensor.float() for key, tensor in found.items()}
 
 
 def tokenizer_of(told: str | None, context: int) -> Callable[[Sequence[str]], tuple[Tensor, Tensor]]:

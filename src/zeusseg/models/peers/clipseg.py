@@ -46,11 +46,6 @@ class ClipSegModel(PeerModel):
 
     decoder: Any
 
-    @property
-    @abstractmethod
-    def encoders(self) -> tuple[nn.Module, ...]:
-        """The parts that `frozen` freezes."""
-
     @abstractmethod
     def extract(self, pixels: Tensor) -> list[Tensor]:
         """Outputs of the blocks that the decoder reads, earliest first, each (b, 1 + patches, width)."""
@@ -58,20 +53,6 @@ class ClipSegModel(PeerModel):
     @abstractmethod
     def embed(self, texts: Sequence[str]) -> Tensor:
         """What a text conditions the decoder by: (text, projection)."""
-
-    def freeze(self) -> None:
-        """Freeze the encoders where the settings say so; to be called once they are there."""
-        if self.settings["frozen"]:
-            for encoder in self.encoders:
-                encoder.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> Self:
-        """As any module's, but frozen encoders never drop anything out."""
-        super().train(mode)
-        if self.settings["frozen"]:
-            for encoder in self.encoders:
-                encoder.eval()
-        return self
 
     def encode_text(self, texts: Sequence[str]) -> TextTokens:
         """Each text is one word, its embedding: `tokens` (text, 1, projection), `pooled` (text, projection)."""

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Self
 
 import torch
 from einops import rearrange, repeat
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from zeusseg.errors import UsageError
 from zeusseg.models.peers.base import PeerModel
 from zeusseg.models.peers.cris_parts import DensePooling, FusionNeck, Projector, WordDecoder
 from zeusseg.models.peers.libraries import import_peer_library
 from zeusseg.models.text import TextTokens
-from zeusseg.models.weights import brief
+from zeusseg.models.weights import brief, read_tensors, weights_file
 
 # The published CRIS with ResNet-50. `context` is what CLIP has positions for, and what the study of Poudel et al.
 # (arXiv 2308.07706) reads; CRIS itself stops at 17 tokens on RefCOCO, which no weight depends on.
@@ -72,8 +69,7 @@ class Cris(PeerModel):
             settings["decoder.dropout"],
         )  # fmt: skip
         self.proj = Projector(words, embed)
-        if settings["frozen"]:
-            self.backbone.requires_grad_(False).eval()
+        self.freeze()
 
     @classmethod
     def load(cls, weights: str | None, changes: Mapping[str, Any], *, frozen: bool | None = None) -> Self:
@@ -91,17 +87,15 @@ class Cris(PeerModel):
                 f"{fixed[0]} cannot be changed where CRIS starts from weights ({weights}): change only "
                 f"{', '.join(WITH_WEIGHTS)}, or leave the weights out"
             )
-        state = None if weights is None else _read(_weights_file(weights))
+        state = None if weights is None else _read(weights_file(weights, SUFFIXES))
         model = cls({**PUBLISHED, **changes, "frozen": bool(frozen)})
         if state is not None:
             model._fill(state, f"{weights}")
         return model
 
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self.settings["frozen"]:
-            self.backbone.eval()
-        return self
+    @property
+    def encoders(self) -> tuple[nn.Module, ...]:
+        return (self.backbone,)
 
     def encode_text(self, texts: Sequence[str]) -> TextTokens:
         """As `PeerModel.encode_text`: `tokens` are `text.width` wide and include start and end, `pooled` is `embed`
@@ -161,29 +155,9 @@ def _check(settings: Mapping[str, Any]) -> None:
             raise UsageError(f"text.width is {settings['text.width']}: expected a multiple of {name} ({divisor})")
 
 
-def _weights_file(weights: str) -> Path:
-    """The file itself, or the one that lies in the folder. Raises `UsageError` where there is none, or several."""
-    place = Path(weights).expanduser()
-    found = sorted(p for p in place.glob("*") if p.suffix in SUFFIXES) if place.is_dir() else [place]
-    if len(found) != 1 or not found[0].is_file() or found[0].suffix not in SUFFIXES:
-        raise UsageError(
-            f"{weights} gives no CRIS weights: expected a file that ends in {', '.join(SUFFIXES)}, or a folder with "
-            f"exactly one{f', not {len(found)}' if place.is_dir() else ''}"
-        )
-    return found[0]
-
-
 def _read(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint, by the names of an unwrapped model."""
-    try:
-        if path.suffix == ".safetensors":
-            content: Any = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, UnpicklingError, SafetensorError) as error:
-        raise UsageError(
-            f"{path} cannot be read: it is damaged, or holds more than tensors; fetch it again ({brief(error)})"
-        ) from error
+    content = read_tensors(path)
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
         raise UsageError(f"{path} holds {type(content).__name__}: expected a state dict, by itself or as state_dict")

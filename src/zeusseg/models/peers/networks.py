@@ -6,21 +6,18 @@ code) has them with a ResNet-50 that was trained on ImageNet, pictures of 256 pi
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from zeusseg.errors import UsageError
 from zeusseg.models.peers.base import IMAGENET_PIXELS, PeerModel
 from zeusseg.models.peers.libraries import import_peer_library
 from zeusseg.models.text import TextTokens
-from zeusseg.models.weights import brief
+from zeusseg.models.weights import brief, read_tensors, weights_file
 
 # He et al., "Deep residual learning for image recognition" (2016), table 1.
 ENCODERS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
@@ -46,8 +43,7 @@ class PictureNetwork(PeerModel):
         library = import_peer_library("segmentation_models_pytorch")
         decoder = {name: value for name, value in settings.items() if name not in ("size", "encoder", "frozen")}
         self.network: Any = getattr(library, self.architecture)(settings["encoder"], encoder_weights=None, **decoder)
-        self.network.encoder.requires_grad_(not settings["frozen"])
-        self.train()
+        self.freeze()
 
     @classmethod
     def load(cls, weights: str | None, changes: Mapping[str, Any], *, frozen: bool | None = None) -> Self:
@@ -62,7 +58,7 @@ class PictureNetwork(PeerModel):
         unknown = sorted(set(changes) - set(cls.published))
         if unknown:
             raise UsageError(f"{cls.__name__} has no setting {unknown[0]!r}: expected {', '.join(cls.published)}")
-        state = None if weights is None else _read_weights(_find_weights(weights))
+        state = None if weights is None else _read_weights(weights_file(weights, WEIGHTS))
         model = cls({**cls.published, **changes, "frozen": bool(frozen)})
         if state is not None:
             try:
@@ -83,11 +79,9 @@ class PictureNetwork(PeerModel):
         """Mask logits (b, t, size, size): the network runs once for each picture."""
         return self.network(pixels).expand(-1, words.pooled.shape[1], -1, -1)
 
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self.settings["frozen"]:
-            self.network.encoder.eval()
-        return self
+    @property
+    def encoders(self) -> tuple[nn.Module, ...]:
+        return (self.network.encoder,)
 
     @classmethod
     def _check(cls, settings: Mapping[str, Any]) -> None:
@@ -135,27 +129,8 @@ class DeepLabV3Plus(PictureNetwork):
         return super().segment(pixels, words)
 
 
-def _find_weights(weights: str) -> Path:
-    path = Path(weights).expanduser()
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in WEIGHTS)
-        if len(files) != 1:
-            raise UsageError(
-                f"{path} holds {len(files)} files that end in {' or '.join(WEIGHTS)}: expected one; name the file"
-            )
-        return files[0]
-    if not path.is_file() or path.suffix not in WEIGHTS:
-        raise UsageError(
-            f"{weights} is no file of weights: expected one that ends in {' or '.join(WEIGHTS)}, or a folder with one"
-        )
-    return path
-
-
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise UsageError(f"{path} cannot be read safely: expected nothing but tensors ({brief(error)})") from error
+    state = read_tensors(path)
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise UsageError(f"{path} is no state dictionary: expected tensors by name, not inside something else")
     return state
