@@ -3,18 +3,11 @@
 import numpy as np
 import pytest
 
+from helpers.pictures import PICTURE, mask
 from zeusseg.datasets import load_dataset
 from zeusseg.errors import BadInputError
 
-PICTURE = np.arange(12, dtype=np.uint8).reshape(3, 4)
 FOLDER = "Dataset_BUSI_with_GT"
-
-
-def mask(*pixels):
-    marked = np.zeros((3, 4), np.uint8)
-    for pixel in pixels:
-        marked[pixel] = 255
-    return marked
 
 
 BUSI = {

@@ -1,21 +1,12 @@
 """Annotation files with one entry per mask: of a picture with several masks none is lost."""
 
-import numpy as np
 import pytest
 
+from helpers.pictures import PICTURE, mask
 from zeusseg.datasets import dump_targets_file, load_dataset
 from zeusseg.datasets.chexlocalize import PATHOLOGIES
 from zeusseg.errors import UsageError
 from zeusseg.instruct.writers import make_writer
-
-PICTURE = np.arange(12, dtype=np.uint8).reshape(3, 4)
-
-
-def mask(*pixels):
-    marked = np.zeros((3, 4), np.uint8)
-    for pixel in pixels:
-        marked[pixel] = 255
-    return marked
 
 
 def entry(picture, shown):

@@ -7,20 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from helpers.pictures import PICTURE, mask
 from zeusseg.case import find_target
 from zeusseg.datasets import dump_targets_file, load_dataset
 from zeusseg.errors import BadInputError, UsageError
 
-PICTURE = np.arange(12, dtype=np.uint8).reshape(3, 4)
 POLYP = "targets: {polyp: {values: [1], synonyms: [growth]}}\nmodalities: {rgb: [image]}"
 TUMOR = "targets: {breast tumor: {values: [1], synonyms: [growth, mass], definition: a dark mass}}"
-
-
-def mask(*pixels):
-    marked = np.zeros((3, 4), np.uint8)
-    for pixel in pixels:
-        marked[pixel] = 255
-    return marked
 
 
 def study(name, splits, targets=POLYP, shown=((0, 0),)):

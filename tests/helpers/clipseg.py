@@ -33,6 +33,17 @@ def disturb(network: nn.Module, seed: int = 0) -> None:
             p.add_(0.1 * torch.randn(p.shape, generator=generator))
 
 
+def asked(model: Any, pixels: Tensor, texts: list[str]) -> Tensor:
+    """Mask logits (b, t, rows, columns) of every text in every picture."""
+    words = model.encode_text(texts)
+    words.pooled = words.pooled.expand(len(pixels), -1, -1)
+    return model.segment(pixels, words)
+
+
+def pictures(count: int = 2, side: int = SIDE) -> Tensor:
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(5))
+
+
 def clipseg(folder: Path, *, hidden_size: int = 32) -> Path:
     """A CLIPSeg in transformers' format in `folder`, for encoders of `hidden_size`."""
     import_peer_library("open_clip")

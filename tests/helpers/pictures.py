@@ -11,6 +11,18 @@ from PIL import Image
 SHAPE = (40, 32)  # rows, columns
 
 
+# The smallest picture that shows which way round it is read.
+PICTURE = np.arange(12, dtype=np.uint8).reshape(3, 4)
+
+
+def mask(*pixels: tuple[int, int]) -> np.ndarray:
+    """A mask of `PICTURE` with these pixels (row, column) inside."""
+    marked = np.zeros(PICTURE.shape, np.uint8)
+    for pixel in pixels:
+        marked[pixel] = 255
+    return marked
+
+
 def write_pictures(folder: Path, train: int = 12, val: int = 6, *, twins: int = 0) -> Path:
     """Speckled pictures with a bright disc on the left or on the right; every third has none, and an empty mask.
 

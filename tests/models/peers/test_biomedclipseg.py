@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from helpers.clipseg import PROJECTION, SIDE, biomedclip, clipseg, disturb, trunk
+from helpers.clipseg import PROJECTION, SIDE, asked, biomedclip, clipseg, disturb, pictures, trunk
 from zeusseg.errors import UsageError
 from zeusseg.models.peers.biomedclipseg import BiomedClipSeg
 from zeusseg.models.peers.libraries import import_peer_library
@@ -48,16 +48,6 @@ def drawn():
     drawn = BiomedClipSeg.load(None, TINY)
     disturb(drawn)
     return drawn.eval()
-
-
-def asked(model, pixels, texts):
-    words = model.encode_text(texts)
-    words.pooled = words.pooled.expand(len(pixels), -1, -1)
-    return model.segment(pixels, words)
-
-
-def pictures(count=2, side=SIDE):
-    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(5))
 
 
 def test_the_decoder_reads_blocks_3_6_and_9_counted_from_0(model):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from helpers.clipseg import SIDE, TINY_CLIPSEG, clipseg, disturb
+from helpers.clipseg import SIDE, TINY_CLIPSEG, asked, clipseg, disturb, pictures
 from zeusseg.errors import UsageError
 from zeusseg.models.peers.clipseg import PUBLISHED, ClipSeg, clip_tokens, load_clipseg
 from zeusseg.models.text import TextTokens
@@ -43,17 +43,6 @@ def drawn():
     model = ClipSeg.load(None, TINY_CLIPSEG)
     disturb(model)
     return model.eval()
-
-
-def asked(model, pixels, texts):
-    """Mask logits (b, t, rows, columns) of every text in every picture."""
-    words = model.encode_text(texts)
-    words.pooled = words.pooled.expand(len(pixels), -1, -1)
-    return model.segment(pixels, words)
-
-
-def pictures(count=2, side=SIDE):
-    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(5))
 
 
 @pytest.mark.parametrize("side", [32, 64])
